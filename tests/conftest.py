@@ -58,9 +58,9 @@ DRAWN = {"draw": Figure.draw, "tight_layout": Figure.tight_layout}
 @contextmanager
 def figures(methods):
     """Replace the methods of a figure that draw it."""
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patches:
         for name, method in methods.items():
-            patched.setattr(Figure, name, method)
+            patches.setattr(Figure, name, method)
         yield
 
 
@@ -82,7 +82,7 @@ def drawn_figures():
 
 
 @pytest.fixture
-def without_kahypar(monkeypatch):
+def no_kahypar(monkeypatch):
     """Map without Mt-KaHyPar, which takes seconds."""
     monkeypatch.setitem(sys.modules, "mtkahypar", None)
 

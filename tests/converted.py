@@ -8,12 +8,18 @@ from snnb.model_files.read_model import read_trained
 from snnb.stages.parse import write_conversion
 
 
-def converted(model, directory, *, name="net", x_norm, settings=None, pixel_scale=1.0):
+def convert_files(
+    model, directory, *, name="net", x_norm, settings=None, pixel_scale=1.0
+):
     """Convert a model or the model in a file; write `NAME_parsed.h5` and the other files into a directory."""
     from snnb.training.keras_model import trained_network
 
-    trained = read_trained(model) if isinstance(model, Path) else trained_network(model)
+    model_network = (
+        read_trained(model) if isinstance(model, Path) else trained_network(model)
+    )
     settings = settings or ConversionSettings()
-    result = convert(trained, x_norm=x_norm, settings=settings, pixel_scale=pixel_scale)
+    result = convert(
+        model_network, x_norm=x_norm, settings=settings, pixel_scale=pixel_scale
+    )
     write_conversion(result, directory, name, settings)
     return result

@@ -58,29 +58,31 @@ def _write(group, node):
 
 def flat(nodes, edges, prefix=""):
     """Return the graph without nested graphs."""
-    found, listed = {}, []
+    found_nodes, edge_list = {}, []
     for name, node in nodes.items():
         if node["type"] == "NIRGraph":
             inner, between = flat(node["nodes"], node["edges"], f"{prefix}{name}.")
             ends = {
-                kind: next(n for n, one in inner.items() if one["type"] == kind)
+                kind: next(
+                    n for n, one_inner in inner.items() if one_inner["type"] == kind
+                )
                 for kind in ("Input", "Output")
             }
             for end in ends.values():
                 inner[end] = {"type": "Nothing"}
-            found.update(inner)
-            listed += between
+            found_nodes.update(inner)
+            edge_list += between
             edges = [
                 (ends["Output"] if a == name else a, ends["Input"] if b == name else b)
                 for a, b in edges
             ]
         else:
-            found[prefix + name] = node
+            found_nodes[prefix + name] = node
             edges = [
                 (prefix + name if a == name else a, prefix + name if b == name else b)
                 for a, b in edges
             ]
-    return found, [*listed, *edges]
+    return found_nodes, [*edge_list, *edges]
 
 
 class Interpreter:
@@ -137,9 +139,9 @@ class Interpreter:
                 np.round(np.asarray(node["delay"]) / self.dt).astype(int), x.shape
             )
             late = np.zeros(x.shape)
-            for at in np.ndindex(x.shape):
-                if steps[at] < len(history):
-                    late[at] = history[-1 - steps[at]][at]
+            for index in np.ndindex(x.shape):
+                if steps[index] < len(history):
+                    late[index] = history[-1 - steps[index]][index]
             return late
         return linear(node, x)
 
@@ -174,7 +176,7 @@ class Interpreter:
         return spikes
 
 
-def interpreted(nodes, edges, frames, dt=1.0, reset="value"):
+def interpret(nodes, edges, frames, dt=1.0, reset="value"):
     """Values of each node in each step of one sample."""
     interpreter = Interpreter(nodes, edges, dt, reset)
     return [interpreter.step(frame) for frame in frames]
@@ -188,21 +190,21 @@ def linear(node, x):
     if kind == "Scale":
         return x * node["scale"]
     if kind == "Flatten":
-        first, last = (
+        first_node, last = (
             axis % x.ndim for axis in (int(node["start_dim"]), int(node["end_dim"]))
         )
-        return x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :])
+        return x.reshape(*x.shape[:first_node], -1, *x.shape[last + 1 :])
     if kind == "Conv1d":
-        one = {key: np.append(1, node[key]) for key in ("stride", "dilation")}
-        one["padding"] = (
+        table = {key: np.append(1, node[key]) for key in ("stride", "dilation")}
+        table["padding"] = (
             node["padding"]
             if isinstance(node["padding"], str)
             else np.append(0, node["padding"])
         )
         weight = node["weight"][:, :, None]
-        return linear({**node, **one, "type": "Conv2d", "weight": weight}, x[:, None])[
-            :, 0
-        ]
+        return linear(
+            {**node, **table, "type": "Conv2d", "weight": weight}, x[:, None]
+        )[:, 0]
     if kind == "Conv2d":
         return convolution(node, x)
     if kind in ("SumPool2d", "AvgPool2d"):
@@ -231,11 +233,11 @@ def convolution(node, x):
     x = np.pad(x, [(0, 0), *around])
     height, width = (x.shape[1] - rows) // sh + 1, (x.shape[2] - columns) // sw + 1
     out = np.zeros((len(weight), height, width))
-    of_group, read = len(weight) // groups, len(x) // groups
+    group_filters, read = len(weight) // groups, len(x) // groups
     for f, r, c in np.ndindex(out.shape):
-        first = f // of_group * read
+        first_group = f // group_filters * read
         window = x[
-            first : first + read,
+            first_group : first_group + read,
             r * sh : r * sh + rows : dh,
             c * sw : c * sw + columns : dw,
         ]

@@ -20,8 +20,10 @@ def linear_node(draw, shape, *, any_pool=True):
         node = {"type": kind, "weight": quarters(draw, units, shape[0])}
         return {**node, "bias": quarters(draw, units)} if kind == "Affine" else node
     if kind == "Scale":
-        of = [shape, (), (shape[0], *[1] * (len(shape) - 1))][draw.integers(3)]
-        return {"type": kind, "scale": 2.0 ** draw.integers(-1, 2, of)}
+        parameter_shape = [shape, (), (shape[0], *[1] * (len(shape) - 1))][
+            draw.integers(3)
+        ]
+        return {"type": kind, "scale": 2.0 ** draw.integers(-1, 2, parameter_shape)}
     if kind == "Flatten":
         last = int(draw.choice([-1, len(shape) - 1, *range(len(shape))]))
         return {
@@ -80,28 +82,30 @@ DT = 2.0**-10
 def neurons(draw, kind, shape, full):
     """Return a node of neurons whose decay factors are 0 and 1/2: potentials have few bits after some steps."""
 
-    def some(*values):
+    def choose(*values):
         return draw.choice(values, [shape, shape if full else ()][draw.integers(2)])
 
     if kind == "Threshold":
-        return {"type": kind, "threshold": some(0.0, 0.5, 1.0)}
-    node = {"type": kind, "r": some(0.5, 1.0, 2.0)}
+        return {"type": kind, "threshold": choose(0.0, 0.5, 1.0)}
+    node = {"type": kind, "r": choose(0.5, 1.0, 2.0)}
     if kind == "IF":
         node["r"] = np.broadcast_to(
             draw.choice([1.0, 1 / DT, 0.5 / DT]), shape if full else ()
         )
     elif kind == "CubaLIF":
         node.update(
-            tau_syn=DT * some(1, 2), tau_mem=DT * some(1, 2, 2), w_in=some(1.0, 2.0)
+            tau_syn=DT * choose(1, 2),
+            tau_mem=DT * choose(1, 2, 2),
+            w_in=choose(1.0, 2.0),
         )
     else:
-        node.update(tau=DT * some(1, 2, 2))
+        node.update(tau=DT * choose(1, 2, 2))
     if kind != "IF":
-        node["v_leak"] = some(0.0, 0.25, -0.25)
+        node["v_leak"] = choose(0.0, 0.25, -0.25)
     if kind != "LI":
-        node["v_threshold"] = some(0.25, 0.5, 1.0)
+        node["v_threshold"] = choose(0.25, 0.5, 1.0)
         if draw.random() < 0.5:
-            node["v_reset"] = some(0.0, 0.25, -0.5)
+            node["v_reset"] = choose(0.0, 0.25, -0.5)
     return node
 
 
@@ -141,13 +145,13 @@ def network(draw, full=False):
     sums = []  # populations of one axis that other nodes can reach: name and size
     populations = int(draw.integers(2, 5))
     for k in range(populations):
-        nested = draw.random() < 0.3
+        is_nested = draw.random() < 0.3
         inside, between = (
             ({"in": {"type": "Input", "shape": np.array(shape)}}, [])
-            if nested
+            if is_nested
             else (nodes, edges)
         )
-        before = "in" if nested else last
+        before = "in" if is_nested else last
         for i in range(draw.integers(0 if k else 1, 3)):
             node = linear_node(draw, shape, any_pool=False)
             if draw.random() < 0.3 and not i:
@@ -180,20 +184,26 @@ def network(draw, full=False):
         if kind != "LI" and draw.random() < 0.5:
             inside[f"r{k}"] = recurrent(draw, shape)
             between += [(f"r{k}", name), (name, f"r{k}")]
-        if nested:
+        if is_nested:
             inside["out"] = {"type": "Output", "shape": np.array(shape)}
             between.append((name, "out"))
             nodes[f"g{k}"] = {"type": "NIRGraph", "nodes": inside, "edges": between}
             edges.append((last, f"g{k}"))
-        last = f"g{k}" if nested else name
-        sums.append((last, shape, nested, kind))
+        last = f"g{k}" if is_nested else name
+        sums.append((last, shape, is_nested, kind))
     nodes["output"] = {"type": "Output", "shape": np.array(shape)}
     edges.append((last, "output"))
     # One more edge between two populations, forwards over others or backwards.
-    first, second = sorted(draw.choice(populations, 2, replace=False).tolist())
-    source, target = (second, first) if draw.random() < 0.5 else (first, second)
-    (name, shape, _, kind), (onto, size, nested, _) = sums[source], sums[target]
-    if len(size) == 1 and not nested and kind != "LI":
+    first_population, second_population = sorted(
+        draw.choice(populations, 2, replace=False).tolist()
+    )
+    source, target = (
+        (second_population, first_population)
+        if draw.random() < 0.5
+        else (first_population, second_population)
+    )
+    (name, shape, _, kind), (onto, size, is_nested, _) = sums[source], sums[target]
+    if len(size) == 1 and not is_nested and kind != "LI":
         nodes["flat"] = {"type": "Flatten", "start_dim": 0, "end_dim": -1}
         weight = quarters(draw, size[0], int(np.prod(shape)), low=-2)
         nodes["more"] = {

@@ -71,37 +71,41 @@ def test_public_functions_say_what_they_take_and_return():
         annotations = [argument.annotation for argument in arguments] + [
             function.returns
         ]
-        named = [
+        named_nodes = [
             node
             for annotation in annotations
             if annotation is not None
             for node in ast.walk(annotation)
         ]
-        if any(isinstance(node, ast.Name) and node.id == "Any" for node in named):
+        if any(isinstance(node, ast.Name) and node.id == "Any" for node in named_nodes):
             vague.append(f"{path}, line {function.lineno}: {function.name}")
     assert vague == []
 
 
 def test_the_documented_interface_says_what_it_takes():
     """Each function and method of docs/api.md with two or more arguments has a Parameters section."""
-    offered = [getattr(snnb, name) for name in snnb.__all__ if name != "__version__"]
-    classes = [item for item in offered if inspect.isclass(item)]
+    offered_objects = [
+        getattr(snnb, name) for name in snnb.__all__ if name != "__version__"
+    ]
+    classes = [item for item in offered_objects if inspect.isclass(item)]
     methods = [
         vars(item)[name]
         for item in classes
         for name in vars(item)
         if not name.startswith("_")
     ]
-    functions = [getattr(item, "__func__", item) for item in (*methods, *offered)]
-    documented = [item for item in functions if inspect.isfunction(item)]
+    functions = [
+        getattr(item, "__func__", item) for item in (*methods, *offered_objects)
+    ]
+    documented_functions = [item for item in functions if inspect.isfunction(item)]
     silent = [
         item.__qualname__
-        for item in documented
+        for item in documented_functions
         if len(set(inspect.signature(item).parameters) - {"self", "cls"}) > 1
         and "Parameters\n" not in item.__doc__
     ]
     assert silent == []
-    assert len(documented) > 30
+    assert len(documented_functions) > 30
 
 
 def _opens_as_text(call):

@@ -23,10 +23,12 @@ def test_the_citation_and_the_package_name_this_version_and_its_licence():
     )
     (author,) = citation["authors"]
     assert author["name"] in (REPOSITORY / "LICENSE").read_text()
-    installed = metadata("snnb")
-    assert installed["Version"] == snnb.__version__
-    assert installed["License"] == "MIT"
-    assert "License :: OSI Approved :: MIT License" in installed.get_all("Classifier")
+    installed_metadata = metadata("snnb")
+    assert installed_metadata["Version"] == snnb.__version__
+    assert installed_metadata["License"] == "MIT"
+    assert "License :: OSI Approved :: MIT License" in installed_metadata.get_all(
+        "Classifier"
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def is_number(annotation: object) -> bool:
 
 def documents_in(kind: type) -> "list[type[Document]]":
     """Return a kind of document, and those in its fields."""
-    found = [kind]
+    found_documents = [kind]
     for field in kind.model_fields.values():
         members = (
             get_args(field.annotation)
@@ -80,20 +80,20 @@ def documents_in(kind: type) -> "list[type[Document]]":
                 and issubclass(member, Document)
                 and member not in CHIPS
             ):
-                found += documents_in(member)
-    return found
+                found_documents += documents_in(member)
+    return found_documents
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 def test_each_number_is_a_quantity_or_named_as_none(kind):
     for document in documents_in(kind):
-        undeclared = {
+        undeclared_names = {
             name
             for name, field in document.model_fields.items()
             if is_number(field.annotation)
             and not any(isinstance(item, Quantity) for item in field.metadata)
         }
-        assert undeclared == NO_QUANTITIES.get(document.__name__, set()), (
+        assert undeclared_names == NO_QUANTITIES.get(document.__name__, set()), (
             document.__name__
         )
 
@@ -106,17 +106,19 @@ def test_a_key_has_one_title_and_titles_fit_a_table(kind):
 
 
 def test_a_key_stands_for_one_quantity_in_all_documents():
-    declared = {}
+    declared_keys = {}
     for kind in DOCUMENTS:
         for key, quantity in quantities_of(kind).items():
-            assert declared.setdefault(key, quantity) == quantity, key
+            assert declared_keys.setdefault(key, quantity) == quantity, key
 
 
 def test_tables_of_quantities_in_the_documentation_are_current():
-    made = runpy.run_path(str(DOCS / "make_quantities.py"))
-    for name, kinds in made["PAGES"].items():
+    made_namespace = runpy.run_path(str(DOCS / "make_quantities.py"))
+    for name, kinds in made_namespace["PAGES"].items():
         text = (DOCS / name).read_text(encoding="utf-8")
-        assert made["with_tables"](text, kinds) == text, f"{name}: run `make docs`"
+        assert made_namespace["with_tables"](text, kinds) == text, (
+            f"{name}: run `make docs`"
+        )
 
 
 def test_no_module_declares_a_view_of_an_unknown_key():

@@ -61,14 +61,16 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
     assert {f"{path.stem}.html" for path in (REPOSITORY / "docs").glob("*.md")} < set(
         pages
     )
-    loaded = [
+    loaded_urls = [
         tag
         for text in pages.values()
         for tag in re.findall(r"<(?:link|script|img|iframe)\b[^>]*>", text)
     ]
-    assert len(loaded) > 100
+    assert len(loaded_urls) > 100
     assert [
-        tag for tag in loaded if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)
+        tag
+        for tag in loaded_urls
+        if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)
     ] == []
     assert "every synapse of a spiking network" in pages["index.html"]
     for name in set(snnb.__all__) - {"__version__"}:

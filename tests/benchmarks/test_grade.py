@@ -18,7 +18,7 @@ from snnb.mapping.map_network import cost_partition
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import graph_of
-from tests.graph.test_pruned import pruned_network, without_zeros
+from tests.graph.test_pruned import prune_zeros, pruned_network
 from tests.mapping.networks import NETWORKS, make_graph
 from tests.mapping.test_cost import random_mapping
 from tests.mapping.test_events import ENERGY, full_chip
@@ -40,15 +40,15 @@ FIGURES += ("hops_unicast", "hops_multicast", "energy_pj", "step_ns")
 
 
 def built(network, folder, coding):
-    random, counted = np.random.default_rng(5), (network.input, *network.populations)
+    random, senders = np.random.default_rng(5), (network.input, *network.populations)
     counts = {
         v.name: random.integers(0, 9, v.shape) * random.integers(0, 2, v.shape)
-        for v in counted
+        for v in senders
     }
     return graph_of(network, folder, counts, {"input": coding})
 
 
-def separated(folder):
+def build_separated(folder):
     """Populations that fire in windows, some of them from an initial potential."""
     network, populations = pruned_network(), []
     for number, population in enumerate(network.populations):
@@ -60,11 +60,11 @@ def separated(folder):
     return built(network.with_populations(populations), folder, "spikes")
 
 
-def numbered(folder):
+def build_renumbered(folder):
     """Weights whose bits differ by small numbers, as those of instances do."""
     network = pruned_network()
 
-    def renumbered(projection):
+    def renumber(projection):
         if projection.kernel is None:
             return projection
         bits = 2 * np.arange(projection.kernel.size, dtype=np.int32) + np.float32(
@@ -75,7 +75,7 @@ def numbered(folder):
         )
 
     populations = [
-        replace(p, projections=tuple(map(renumbered, p.projections)))
+        replace(p, projections=tuple(map(renumber, p.projections)))
         for p in network.populations
     ]
     return built(network.with_populations(populations), folder, "current")
@@ -87,10 +87,10 @@ GRAPHS = {
     "every layer": lambda folder: make_graph(NETWORKS["varied"](), folder),
     "residual": lambda folder: make_graph(NETWORKS["summed"](), folder, "spikes"),
     "pruned": lambda folder: built(
-        without_zeros(pruned_network(), 0.8), folder, "current"
+        prune_zeros(pruned_network(), 0.8), folder, "current"
     ),
-    "separated": separated,
-    "numbered weights": numbered,
+    "separated": build_separated,
+    "numbered weights": build_renumbered,
     "recurrent with delays": lambda folder: built(recurrent(), folder, "spikes"),
     "listed": lambda folder: random_graph(
         folder / "graph.h5", 3, inputs=2, codings=("current", "spikes")
@@ -100,35 +100,37 @@ GRAPHS = {
 
 @pytest.fixture(params=GRAPHS)
 def graph(request, tmp_path):
-    with GRAPHS[request.param](tmp_path) as made:
-        yield made
+    with GRAPHS[request.param](tmp_path) as graph_made:
+        yield graph_made
 
 
-def compared(graph, hardware, core, place, chip):
-    network, opened = MappableNetwork.of(graph), grade.Graph(graph.path)
-    expected = cost(count_traffic(network, core, len(place)), hardware, place)
-    value_of = {**values(expected), "energy_pj": expected.energy.picojoules}
-    figures, fullest, violations = grade.grade(opened, chip, core, place)
+def assert_equal_costs(graph, hardware, core, place, chip):
+    network, opened_graph = MappableNetwork.of(graph), grade.Graph(graph.path)
+    expected_cost = cost(count_traffic(network, core, len(place)), hardware, place)
+    value_of = {**values(expected_cost), "energy_pj": expected_cost.energy.picojoules}
+    figures, fullest, violations = grade.grade(opened_graph, chip, core, place)
     for name in FIGURES:
         theirs = value_of.get(name)
         assert (name in figures) == (theirs is not None), name
         assert theirs is None or figures[name] == pytest.approx(theirs, rel=1e-12), name
-    contents = grade.measure(opened, core, chip, place)[1]
-    for name, numbers in expected.contents.items():
+    contents = grade.measure(opened_graph, core, chip, place)[1]
+    for name, numbers in expected_cost.contents.items():
         assert contents[name].tolist() == numbers.tolist(), name
-    most = {
+    most_contents = {
         name: numbers.max()
-        for name, numbers in expected.contents.items()
+        for name, numbers in expected_cost.contents.items()
         if name in fullest
     }
-    assert {name: one["contents"] for name, one in fullest.items()} == most
-    exceeded = {
+    assert {
+        name: fullest_core["contents"] for name, fullest_core in fullest.items()
+    } == most_contents
+    exceeded_names = {
         name
-        for name, cores in overfull_cores(expected.contents, hardware).items()
+        for name, cores in overfull_cores(expected_cost.contents, hardware).items()
         if cores.size
     }
-    assert {text.split()[1] for text in violations} == exceeded & {*fullest}
-    assert bool(violations) == bool(exceeded)
+    assert {text.split()[1] for text in violations} == exceeded_names & {*fullest}
+    assert bool(violations) == bool(exceeded_names)
 
 
 def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
@@ -139,8 +141,8 @@ def test_figures_and_contents_are_those_of_the_package(graph, monkeypatch):
     for path in CONSTRAINTS:
         hardware, chip = read_hardware(str(path)), grade.read_constraints(path.stem)
         core, place = random_mapping(network, random, cores, hardware.mesh)
-        compared(graph, hardware, core, place, chip)
-        compared(graph, hardware, np.sort(core), place, chip)
+        assert_equal_costs(graph, hardware, core, place, chip)
+        assert_equal_costs(graph, hardware, np.sort(core), place, chip)
 
 
 @pytest.mark.parametrize(
@@ -155,20 +157,20 @@ def test_messages_from_ports(graph, ports, tile):
     chip = hardware.model_dump(mode="json", exclude_none=True)
     network = MappableNetwork.of(graph)
     core, place = random_mapping(network, np.random.default_rng(1), 4, (8, 8))
-    compared(graph, hardware, core, place, chip)
+    assert_equal_costs(graph, hardware, core, place, chip)
 
 
 def test_unavailable_cores_are_violations(tmp_path):
     hardware = full_chip(mesh=(2, 2), tile=None, chip=None, unavailable=[(0, 1)])
     chip = hardware.model_dump(mode="json", exclude_none=True)
     with make_graph(NETWORKS["chained"](), tmp_path) as graph:
-        opened = grade.Graph(graph.path)
+        opened_graph = grade.Graph(graph.path)
         neurons = MappableNetwork.of(graph).neurons
     core = np.arange(neurons) % 3
     place = np.array([(0, 0), (0, 1), (1, 1)])
-    _, _, violations = grade.grade(opened, chip, core, place)
+    _, _, violations = grade.grade(opened_graph, chip, core, place)
     assert violations[0] == "core 1 is at [0, 1], which is unavailable"
-    _, _, violations = grade.grade(opened, chip, np.arange(neurons) % 4)
+    _, _, violations = grade.grade(opened_graph, chip, np.arange(neurons) % 4)
     assert violations == ["core 3 is not one of the 3, which are numbered from 0"]
 
 
@@ -202,7 +204,7 @@ def test_other_keys_of_a_description(graph):
     core, place = random_mapping(
         network, np.random.default_rng(2), min(20, network.neurons), hardware.mesh
     )
-    compared(
+    assert_equal_costs(
         graph,
         hardware,
         core,
@@ -223,7 +225,7 @@ class Case:
         ).contents
         self.limits = {name: int(numbers.max()) for name, numbers in contents.items()}
 
-    def judged(self, **changes):
+    def judge(self, **changes):
         """Violations that grade.py prints with exit status 1, [] with exit status 0; snnb has to agree."""
         limits = {**self.limits, **changes}
         memory = {
@@ -232,20 +234,22 @@ class Case:
             "index_bits": 10,
             "sharing": "kernel",
         }
-        of_core = {f"{name}_per_core": limits[name] for name in grade.LIMITS}
+        core_limits = {f"{name}_per_core": limits[name] for name in grade.LIMITS}
         hardware = full_chip(
-            mesh=[3, 2], tile=None, chip=None, synapse_memory=memory, **of_core
+            mesh=[3, 2], tile=None, chip=None, synapse_memory=memory, **core_limits
         )
         (self.folder / "chip.json").write_text(
             hardware.model_dump_json(exclude_none=True)
         )
         core, place = changes.get("core", self.core), changes.get("place", self.place)
-        (self.folder / "parts.txt").write_text("".join(f"{one}\n" for one in core))
+        (self.folder / "parts.txt").write_text(
+            "".join(f"{one_core}\n" for one_core in core)
+        )
         (self.folder / "places.txt").write_text("".join(f"{x} {y}\n" for x, y in place))
         status, out, _ = self.run("parts.txt", "places.txt", "--json")
-        found = json.loads(out)
-        assert (status, found["valid"]) == (
-            (1, False) if found["violations"] else (0, True)
+        document = json.loads(out)
+        assert (status, document["valid"]) == (
+            (1, False) if document["violations"] else (0, True)
         )
         chip = read_hardware(str(self.folder / "chip.json"))
         try:
@@ -255,10 +259,10 @@ class Case:
                 self.folder / "parts.txt",
                 self.folder / "places.txt",
             )
-            assert not found["violations"]
+            assert not document["violations"]
         except InputError:
-            assert found["violations"]
-        return found["violations"]
+            assert document["violations"]
+        return document["violations"]
 
     def run(self, partition, placement, *options):
         command = [
@@ -284,9 +288,9 @@ def case(tmp_path, capsys):
 
 
 def test_what_exceeds_a_limit_by_one_is_reported_and_what_is_at_it_is_not(case):
-    assert case.judged() == []
+    assert case.judge() == []
     for name, limit in case.limits.items():
-        (text,) = case.judged(**{name: limit - 1})
+        (text,) = case.judge(**{name: limit - 1})
         assert text.startswith(f"{limit} {name} of {limit - 1} in core ")
 
 
@@ -295,20 +299,18 @@ def test_wrong_cores_and_places_are_reported(case):
         np.arange(case.core.size) == np.argmax(case.core == 5), 6, case.core
     )
     assert (
-        case.judged(core=beyond)[0]
+        case.judge(core=beyond)[0]
         == "core 6 is not one of the 6, which are numbered from 0"
     )
-    assert case.judged(core=case.core[1:])[0].startswith(
+    assert case.judge(core=case.core[1:])[0].startswith(
         f"{case.core.size - 1} lines in the partition"
     )
     inputs = [0] * case.network.first
-    assert case.judged(core=[*inputs, *case.core]) == []
-    assert case.judged(place=case.place[:5]) == [
-        "5 lines in the placement, and 6 cores"
-    ]
-    assert case.judged(place=[*case.place[:5], [0, 0]]) == ["two cores at one place"]
+    assert case.judge(core=[*inputs, *case.core]) == []
+    assert case.judge(place=case.place[:5]) == ["5 lines in the placement, and 6 cores"]
+    assert case.judge(place=[*case.place[:5], [0, 0]]) == ["two cores at one place"]
     for outside in ([3, 0], [2, 2]):
-        assert case.judged(place=[*case.place[:5], outside]) == [
+        assert case.judge(place=[*case.place[:5], outside]) == [
             "core 5 is not on the mesh of 3 x 2"
         ]
 
@@ -323,16 +325,16 @@ def test_an_unknown_instance_is_refused_with_the_known_ones(monkeypatch, capsys)
 
 
 def test_compressed_files_and_files_that_cannot_be_read(case):
-    case.judged()
-    _, expected, _ = case.run("parts.txt", "places.txt")
-    assert expected.endswith("valid\n")
+    case.judge()
+    _, expected_output, _ = case.run("parts.txt", "places.txt")
+    assert expected_output.endswith("valid\n")
     (case.folder / "parts.xz").write_bytes(
         lzma.compress((case.folder / "parts.txt").read_bytes())
     )
     (case.folder / "places.xz").write_bytes(
         lzma.compress((case.folder / "places.txt").read_bytes())
     )
-    assert case.run("parts.xz", "places.xz")[:2] == (0, expected)
+    assert case.run("parts.xz", "places.xz")[:2] == (0, expected_output)
     for text, wrong in (("1\n2\n-1\n2\n", "line 3: '-1'"), ("1\n\n2\n", "line 2: ''")):
         (case.folder / "words.txt").write_text(text)
         status, _, errors = case.run("words.txt", "places.txt")
@@ -370,22 +372,22 @@ def test_each_instance_has_results_and_the_command_of_its_recipe(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     table, make = importlib.import_module("table"), importlib.import_module("make")
     instances = {
-        one["name"]: one
-        for one in (
+        document["name"]: document
+        for document in (
             json.loads(path.read_text()) for path in table.INSTANCES.glob("*.json")
         )
     }
     assert instances.keys() == make.RECIPES.keys()
-    for name, one in instances.items():
+    for name, document in instances.items():
         assert (make.RECIPES[name].version, make.command(make.RECIPES[name])) == (
-            one["version"],
-            one["recipe"],
+            document["version"],
+            document["recipe"],
         )
     cases = table.by_case(table.read_csv())
     assert {*cases} == {
         (name, constraints)
-        for name, one in instances.items()
-        for constraints in one["constraints"]
+        for name, document in instances.items()
+        for constraints in document["constraints"]
     }
     for name, constraints in cases:
         files = {path.name for path in (table.RESULTS / name).glob(f"{constraints}.*")}
@@ -405,7 +407,7 @@ def test_the_stored_mappings_and_the_tables_of_the_page_are_those_of_the_csv_fil
     assert capsys.readouterr().out.count(name) == 3
     rows = table.read_csv()
     case, by_method = next(
-        one for one in table.by_case(rows).items() if one[0][0] == name
+        one_case for one_case in table.by_case(rows).items() if one_case[0][0] == name
     )
     table.best_of(by_method)["hops_unicast"] *= 1.01
     with pytest.raises(

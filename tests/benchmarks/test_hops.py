@@ -53,9 +53,9 @@ def test_traffic_and_hops_are_those_of_the_package(name, tmp_path, modules):
                 abs(traffic - sums.matrix[: traffic.shape[0], : traffic.shape[0]]).max()
                 < 1e-9
             )
-            expected = cost(sums, hardware, place).routes.hops_unicast
+            expected_hops = cost(sums, hardware, place).routes.hops_unicast
             assert hops.hops_of(traffic, place, chip) == pytest.approx(
-                expected, rel=1e-12
+                expected_hops, rel=1e-12
             )
 
 
@@ -69,9 +69,9 @@ def test_no_placement_has_fewer_hops_than_the_bound(mesh, tile, modules):
     positions = np.array(list(np.ndindex(*mesh)))
     for cores, density in itertools.product((1, 2, 4), (0.3, 1.0)):
         traffic = random_traffic(random, cores, density)
-        every = itertools.permutations(range(len(positions)), cores)
+        all_orders = itertools.permutations(range(len(positions)), cores)
         fewest = min(
-            hops.hops_of(traffic, positions[list(chosen)], chip) for chosen in every
+            hops.hops_of(traffic, positions[list(order)], chip) for order in all_orders
         )
         assert hops.fewest_hops(traffic, chip) <= fewest + 1e-9
 
@@ -108,10 +108,10 @@ def test_peers_place_each_core_on_a_position_of_its_own(cores, mesh, modules):
         chip = {"tile": tile}
         for start in [*curves, *peers.spectral(both, mesh)]:
             end = peers.force_directed(both, start, mesh, tile)
-            for at in (start, end):
-                assert len(np.unique(at, axis=0)) == cores
-                assert (at >= 0).all()
-                assert (at < mesh).all()
+            for places in (start, end):
+                assert len(np.unique(places, axis=0)) == cores
+                assert (places >= 0).all()
+                assert (places < mesh).all()
             assert hops.hops_of(traffic, end, chip) <= hops.hops_of(
                 traffic, start, chip
             )
@@ -119,17 +119,17 @@ def test_peers_place_each_core_on_a_position_of_its_own(cores, mesh, modules):
                 assert not improving_swap(hops, traffic, end, mesh, chip)
 
 
-def improving_swap(hops, traffic, at, mesh, chip):
+def improving_swap(hops, traffic, places, mesh, chip):
     """Return whether a swap of neighbours, or a move to an empty neighbour, has fewer hops."""
-    now = hops.hops_of(traffic, at, chip)
+    now = hops.hops_of(traffic, places, chip)
     for core, step in itertools.product(
-        range(len(at)), ([1, 0], [-1, 0], [0, 1], [0, -1])
+        range(len(places)), ([1, 0], [-1, 0], [0, 1], [0, -1])
     ):
-        end, other = at[core] + step, at.copy()
+        end, swapped_places = places[core] + step, places.copy()
         if (end < 0).any() or (end >= mesh).any():
             continue
-        other[(at == end).all(axis=1)] = at[core]
-        other[core] = end
-        if hops.hops_of(traffic, other, chip) < now - 1e-6:
+        swapped_places[(places == end).all(axis=1)] = places[core]
+        swapped_places[core] = end
+        if hops.hops_of(traffic, swapped_places, chip) < now - 1e-6:
             return True
     return False

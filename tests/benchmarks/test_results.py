@@ -15,9 +15,9 @@ ROWS = results.read_rows()
 
 def test_the_pages_have_the_figures_of_the_records(monkeypatch):
     monkeypatch.setattr("sys.argv", ["results.py", "--check"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         results.main()
-    assert ended.value.code == 0
+    assert exit_info.value.code == 0
 
 
 @pytest.mark.parametrize(

@@ -65,25 +65,26 @@ def test_the_page_is_that_of_the_commands():
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory):
+def run_copy(tmp_path_factory):
     return shutil.copytree(RECORDED, tmp_path_factory.mktemp("documents") / "run")
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_the_document_is_as_its_schema_says(copied, name, capsys):
+def test_the_document_is_as_its_schema_says(run_copy, name, capsys):
     """In this order on one run: the last command removes the simulation that it came with."""
     assert (
-        main([name, *(word.format(run=copied) for word in LINES[name]), "--json"]) == 0
+        main([name, *(word.format(run=run_copy) for word in LINES[name]), "--json"])
+        == 0
     )
     document = json.loads(capsys.readouterr().out)
     jsonschema.Draft202012Validator.check_schema(schema_of(name))
     validator = jsonschema.Draft202012Validator(schema_of(name))
     assert [error.message[:500] for error in validator.iter_errors(document)] == []
-    some = document[0] if isinstance(document, list) else document
-    some["one_more"] = 1
+    some_document = document[0] if isinstance(document, list) else document
+    some_document["one_more"] = 1
     assert not validator.is_valid(document)
-    del some["one_more"]
-    some.pop(next(iter(some)))
+    del some_document["one_more"]
+    some_document.pop(next(iter(some_document)))
     assert not validator.is_valid(document)
 
 
@@ -116,23 +117,27 @@ def test_a_failure_is_a_document_too(words, code, tmp_path, capsys, monkeypatch)
 
 def test_targets_of_make_are_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    wanted = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
-    assert {"demo", "test", "setup", "image"} <= wanted
-    assert wanted <= {*re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
+    needed_targets = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert {"demo", "test", "setup", "image"} <= needed_targets
+    assert needed_targets <= {*re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)}
 
 
 def test_the_extras_are_the_packages():
-    named = {*metadata("snnb").get_all("Provides-Extra")} - {"dev", "gpu", "newest"}
-    assert [extra for extra in named if f"`{extra}`" not in README] == []
+    named_names = {*metadata("snnb").get_all("Provides-Extra")} - {
+        "dev",
+        "gpu",
+        "newest",
+    }
+    assert [extra for extra in named_names if f"`{extra}`" not in README] == []
     assert {
         word
         for words in re.findall(r"pip install '\.\[(.*?)\]'", README)
         for word in words.split(",")
-    } <= named
+    } <= named_names
     code = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")
     )
-    assert set(re.findall(r"how_to_install\(['\"](\w+)", code)) == named
+    assert set(re.findall(r"how_to_install\(['\"](\w+)", code)) == named_names
 
 
 def test_no_page_or_message_installs_a_package_that_is_on_no_index():
@@ -152,12 +157,14 @@ def test_no_page_or_message_installs_a_package_that_is_on_no_index():
 def test_the_python_of_the_page_runs_as_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    left = {}
-    exec(compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), left)
-    assert left["graph"].number_of_edges() == int(
+    namespace = {}
+    exec(
+        compile(block.replace("epochs=10", "epochs=1"), "README.md", "exec"), namespace
+    )
+    assert namespace["graph"].number_of_edges() == int(
         re.search(r"number_of_edges\(\) +# (\d+)", block)[1]
     )
     assert (
-        sum(len(batch.source) for batch in left["graph"].edge_batches(1_000_000))
-        == left["graph"].number_of_edges()
+        sum(len(batch.source) for batch in namespace["graph"].edge_batches(1_000_000))
+        == namespace["graph"].number_of_edges()
     )

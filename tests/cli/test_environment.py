@@ -50,9 +50,9 @@ def test_variables_of_other_commands_and_programs_are_left_alone(monkeypatch, ca
 @pytest.mark.parametrize("command", OF_COMMAND)
 def test_every_variable_of_the_page_is_known(monkeypatch, capsys, command):
     """Whatever is said of its value: it is not said that there is no such option."""
-    for option, stated in [*OF_COMMAND[command], ("json", "")]:
+    for option, stated_text in [*OF_COMMAND[command], ("json", "")]:
         monkeypatch.setenv(
-            stated or f"SNNB_{command}_{option}".upper().replace("-", "_"), ""
+            stated_text or f"SNNB_{command}_{option}".upper().replace("-", "_"), ""
         )
     main([command])
     assert "is not an option of" not in capsys.readouterr().err

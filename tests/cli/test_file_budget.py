@@ -26,7 +26,7 @@ MOST_SECONDS = 60
 
 
 @contextmanager
-def measured():
+def measure_resources():
     """Fail if the block takes `MOST_SECONDS`, or raises the process's memory by `MOST_BYTES`."""
 
     def status(name):
@@ -36,11 +36,11 @@ def measured():
             )
         )
 
-    def expired(*_):
+    def raise_timeout(*_):
         raise TimeoutError(f"it takes more than {MOST_SECONDS} s")
 
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before, handler = status("VmRSS"), signal.signal(signal.SIGALRM, expired)
+    before, handler = status("VmRSS"), signal.signal(signal.SIGALRM, raise_timeout)
     signal.alarm(MOST_SECONDS)
     try:
         yield
@@ -60,8 +60,8 @@ def layer(kind, name, *read, **config):
     }
 
 
-def model(name, layers, last, first="in"):
-    ends = {"input_layers": [[first, 0, 0]], "output_layers": [[last, 0, 0]]}
+def model(name, layers, last, first_name="in"):
+    ends = {"input_layers": [[first_name, 0, 0]], "output_layers": [[last, 0, 0]]}
     return {
         "class_name": "Model",
         "config": {"name": name, "layers": layers, **ends},
@@ -175,8 +175,8 @@ def chunk_h5(path):
     small_h5(path, model("net", layers, "dense"), {})
     chunk, block = (30_000, 32_000), 1_000_000
     packer = zlib.compressobj(9)
-    packed = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
-    head, repeated = packed[:2], packed[2:]
+    packed_content = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
+    head, repeated_bytes = packed_content[:2], packed_content[2:]
     blocks = 4 * chunk[0] * chunk[1] // block
     checksum = struct.pack(
         ">I", (blocks * block % 65521 << 16) + 1
@@ -184,10 +184,10 @@ def chunk_h5(path):
     with h5py.File(path, "a") as file:
         group = file["model_weights"].create_group("dense")
         group.attrs["weight_names"] = [b"kernel"]
-        unlimited = {"maxshape": (None, None), "chunks": chunk, "compression": "gzip"}
-        kernel = group.create_dataset("kernel", (64, 10), "f4", **unlimited)
+        options = {"maxshape": (None, None), "chunks": chunk, "compression": "gzip"}
+        kernel = group.create_dataset("kernel", (64, 10), "f4", **options)
         kernel.id.write_direct_chunk(
-            (0, 0), head + repeated * blocks + b"\x03\x00" + checksum
+            (0, 0), head + repeated_bytes * blocks + b"\x03\x00" + checksum
         )
 
 
@@ -216,16 +216,18 @@ def linked_nir(path):
 def repeated_text(group, name, shape):
     """Write references to one text of 60 kB."""
     kind = h5py.special_dtype(vlen=str)
-    one = group.create_dataset("text", (1,), kind)
-    one[0] = "x" * 60_000
+    dataset = group.create_dataset("text", (1,), kind)
+    dataset[0] = "x" * 60_000
     group.file.flush()
     with Path(group.file.filename).open("rb") as file:
-        file.seek(one.id.get_offset())
+        file.seek(dataset.id.get_offset())
         reference = file.read(16)
     if name in group:
         del group[name]
-    stored = group.create_dataset(name, shape, kind, chunks=shape, compression="gzip")
-    stored.id.write_direct_chunk(
+    stored_dataset = group.create_dataset(
+        name, shape, kind, chunks=shape, compression="gzip"
+    )
+    stored_dataset.id.write_direct_chunk(
         (0,) * len(shape), zlib.compress(reference * int(np.prod(shape)), 9)
     )
 
@@ -283,17 +285,19 @@ def onnx_file(path, nodes, constants, shape=(1, 1, 8, 8), external=()):
 
     last = f"v{len(nodes) - 1}"
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, of)
-        for name, of in (("x", shape), (last, None))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, end_shape)
+        for name, end_shape in (("x", shape), (last, None))
     ]
-    made = [
-        helper.make_node(kind, read.split(), [f"v{k}"], **own)
-        for k, (kind, read, own) in enumerate(nodes)
+    made_nodes = [
+        helper.make_node(kind, read.split(), [f"v{k}"], **attributes)
+        for k, (kind, read, attributes) in enumerate(nodes)
     ]
     weights = [
         numpy_helper.from_array(values, name) for name, values in constants.items()
     ]
-    graph = helper.make_graph(made, "graph", ends[:1], ends[1:], [*weights, *external])
+    graph = helper.make_graph(
+        made_nodes, "graph", ends[:1], ends[1:], [*weights, *external]
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     path.write_bytes(model.SerializeToString())
 
@@ -351,7 +355,7 @@ def external_onnx(path):
 def convolutions_onnx(path):
     """Write 4,000 convolutions with one kernel of 262 kB."""
     nodes = [("Conv", f"v{k - 1}" if k else "x", {}) for k in range(4000)]
-    nodes = [(kind, f"{read} kernel", own) for kind, read, own in nodes]
+    nodes = [(kind, f"{read} kernel", attributes) for kind, read, attributes in nodes]
     flat = [("Flatten", "v3999", {}), ("Gemm", "v4000 dense", {})]
     constants = {
         "kernel": np.zeros((256, 256, 1, 1), "f4"),
@@ -468,7 +472,7 @@ ROWS = {
 
 def test_layers_in_reverse_order_are_read_in_their_order(tmp_path):
     reversed_h5(tmp_path / "reversed.h5")
-    with measured():
+    with measure_resources():
         network = read_model(tmp_path / "reversed.h5", pytest.fail)
     names = [layer.name for layer in network.layers]
     assert names == ["in", *(f"r{k}" for k in range(6000)), "flat", "dense"]
@@ -491,7 +495,7 @@ def test_a_small_file_that_describes_much_is_refused(
         file.stat().st_size for file in tmp_path.rglob(f"{name}*") if file.is_file()
     )
     assert size < 4_000_000
-    with measured():
+    with measure_resources():
         assert main([*shlex.split(command), name, "--quiet"]) == code
     line = capsys.readouterr().err
     assert line.count("\n") == 1

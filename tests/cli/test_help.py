@@ -34,7 +34,7 @@ def texts():
     }
 
 
-def unframed(text):
+def remove_frame(text):
     """One line, without the frames of the panels."""
     return re.sub(r"\s+", " ", re.sub("[│╭╮╰╯─]", " ", text))
 
@@ -55,17 +55,17 @@ def test_the_help_lists_the_commands_in_groups():
         .output
     )
     panels = dict(re.findall(r"╭─ (\w+) ─+╮\n(.*?)╰", text, re.DOTALL))
-    listed = {
+    listed_groups = {
         title: re.findall(r"^│ (\w+)  ", panel, re.MULTILINE)
         for title, panel in panels.items()
     }
-    del listed["Options"]
-    assert list(listed) == ["Stages", "Lists", "Results", "Tools"]
-    assert listed["Stages"] == [*STAGES, "run", "sweep"]
-    assert sorted(name for names in listed.values() for name in names) == sorted(
+    del listed_groups["Options"]
+    assert list(listed_groups) == ["Stages", "Lists", "Results", "Tools"]
+    assert listed_groups["Stages"] == [*STAGES, "run", "sweep"]
+    assert sorted(name for names in listed_groups.values() for name in names) == sorted(
         COMMANDS
     )
-    sentence = unframed(text).split("COMMAND [ARGS]... ")[1].split(".")[0]
+    sentence = remove_frame(text).split("COMMAND [ARGS]... ")[1].split(".")[0]
     assert all(word in sentence for word in ("NIR", "ONNX", " map "))
 
 
@@ -74,14 +74,14 @@ def test_every_argument_and_option_has_a_text(name, texts):
     for parameter in COMMANDS[name].params:
         assert parameter.help, parameter.name
         if isinstance(parameter, click.Argument):
-            assert parameter.help.split(". ")[0].rstrip(".") in unframed(texts[name]), (
-                parameter.name
-            )
+            assert parameter.help.split(". ")[0].rstrip(".") in remove_frame(
+                texts[name]
+            ), parameter.name
 
 
 def test_the_default_of_figures_is_stated(texts):
     for name in ("train", "simulate", "map"):
-        assert "One of png, svg, pdf. Default: png, or as before." in unframed(
+        assert "One of png, svg, pdf. Default: png, or as before." in remove_frame(
             texts[name]
         )
 
@@ -94,13 +94,13 @@ def test_a_command_of_several_stages_refers_to_their_help(texts):
 
 
 def test_the_help_of_export_names_every_format(texts):
-    named = re.search(r"One of ([\w, ]+)\.", unframed(texts["export"]))
-    assert named[1].split(", ") == list(FORMATS)
+    named_match = re.search(r"One of ([\w, ]+)\.", remove_frame(texts["export"]))
+    assert named_match[1].split(", ") == list(FORMATS)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_option_is_there_with_its_choices_and_default(texts, stage):
-    text, params = unframed(texts[stage]), STAGES[stage].kind.params
+    text, params = remove_frame(texts[stage]), STAGES[stage].kind.params
     for name, prop in params.model_json_schema()["properties"].items():
         if flag_of(params, name).hidden:
             continue

@@ -46,12 +46,14 @@ STEADY = [(0, 0), (5, 10), (10, 20), (15, 30), (20, 40)]
 
 
 def test_a_line_a_while_tells_pace_and_time_left(monkeypatch, capsys):
-    first, second = shown_of(STEADY, monkeypatch, capsys)
-    assert first == "simulate: 20 of 100, 2.0/s, 40 s left, accuracy so far 0.9000"
-    assert second == "simulate: 40 of 100, 2.0/s, 30 s left, accuracy so far 0.9000"
-    assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[1] == second.replace(
-        ", 30 s left", ""
+    first_line, second_line = shown_of(STEADY, monkeypatch, capsys)
+    assert first_line == "simulate: 20 of 100, 2.0/s, 40 s left, accuracy so far 0.9000"
+    assert (
+        second_line == "simulate: 40 of 100, 2.0/s, 30 s left, accuracy so far 0.9000"
     )
+    assert shown_of(STEADY, monkeypatch, capsys, time_left=False)[
+        1
+    ] == second_line.replace(", 30 s left", "")
 
 
 def test_compilation_is_said_once_a_command(capsys):
@@ -73,11 +75,11 @@ def test_compilation_is_said_once_a_command(capsys):
 
 
 @pytest.mark.parametrize(
-    ("verbose", "shown"),
+    ("verbose", "shown_messages"),
     [(False, ["library.part: trouble"]), (True, ["library.part: hello"])],
 )
 def test_a_library_that_sets_its_own_level_says_no_more_for_that(
-    capsys, verbose, shown
+    capsys, verbose, shown_messages
 ):
     output.configure(False, verbose, False)
     library = logging.getLogger("library")
@@ -86,7 +88,7 @@ def test_a_library_that_sets_its_own_level_says_no_more_for_that(
     if not verbose:
         logging.getLogger("library.part").warning("trouble")
     output.configure(False, False, False)
-    assert capsys.readouterr().err.splitlines() == shown
+    assert capsys.readouterr().err.splitlines() == shown_messages
 
 
 @pytest.fixture(scope="module")
@@ -103,78 +105,84 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def mapped(folder, monkeypatch):
+def mapped_run(folder, monkeypatch):
     monkeypatch.chdir(folder)
     return "run"
 
 
-def printed(capsys, *arguments):
+def print_lines(capsys, *arguments):
     """Run a command and return the lines on stdout."""
     assert main(list(arguments)) == 0
     return capsys.readouterr().out.splitlines()
 
 
 @pytest.fixture
-def narrow(monkeypatch):
+def narrow_terminal(monkeypatch):
     monkeypatch.setattr(tables, "terminal_width", lambda: 80)
 
 
-def test_status_fits_and_tells_mappings_apart(mapped, narrow, capsys):
-    lines = printed(capsys, "status", mapped)
+def test_status_fits_and_tells_mappings_apart(mapped_run, narrow_terminal, capsys):
+    lines = print_lines(capsys, "status", mapped_run)
     assert max(map(cell_len, lines)) <= 80
-    stages = json.loads("\n".join(printed(capsys, "status", mapped, "--json")))
+    stages = json.loads("\n".join(print_lines(capsys, "status", mapped_run, "--json")))
     for stage in stages["stages"]:
         assert any(
             line.startswith(f"{stage['stage']} ") and "up to date" in line
             for line in lines
         )
-    one, other = stages["mappings"]
-    for cost in (one, other):
-        stated = json.loads(
-            Path(f"{mapped}/maps/{cost['stamp']}/cost.json").read_text()
+    one_stage, other_stage = stages["mappings"]
+    for cost in (one_stage, other_stage):
+        document = json.loads(
+            Path(f"{mapped_run}/maps/{cost['stamp']}/cost.json").read_text()
         )
         (line,) = [line for line in lines if line.startswith(cost["stamp"])]
         for part in ("cores", "traffic", "routes", "energy", "sequential"):
-            assert cost["details"][part] == stated[part]
-        connectivity = stated["traffic"]["connectivity"]
-        ratio = connectivity / stated["sequential"]["sequential_connectivity"]
+            assert cost["details"][part] == document[part]
+        connectivity = document["traffic"]["connectivity"]
+        ratio = connectivity / document["sequential"]["sequential_connectivity"]
         assert line.endswith(" nJ")
         assert float(line.split()[-2]) * 1000 == pytest.approx(
-            stated["energy"]["network_energy_pj"], rel=1e-3
+            document["energy"]["network_energy_pj"], rel=1e-3
         )
-        assert f" {stated['cores']['cores']} " in line
+        assert f" {document['cores']['cores']} " in line
         assert f" {connectivity:,.0f} " in line
         assert f" {ratio:.4g} " in line
-    assert "energy_pj" not in {**one["details"]["energy"], **other["details"]["energy"]}
+    assert "energy_pj" not in {
+        **one_stage["details"]["energy"],
+        **other_stage["details"]["energy"],
+    }
     assert " ".join(lines[-2:]) == (
         "spikes: connectivity (spikes/sample); ratio: connectivity ÷ sequential; energy*: network energy/sample"
     )
-    assert other["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
+    assert other_stage["hardware_file"].endswith("/chip_of_a_long_file_name.yaml")
     assert any("chip (chip_of" in line for line in lines)
 
 
 def test_nothing_is_cut_in_a_file_and_times_are_local_to_the_minute(
-    mapped, capsys, monkeypatch
+    mapped_run, capsys, monkeypatch
 ):
     monkeypatch.setenv("TZ", "Asia/Kathmandu")  # 5:45 ahead of UTC
     time.tzset()
-    lines = printed(capsys, "status", mapped)
-    started = datetime.fromisoformat(
-        open_run(Path(mapped)).record_of("train").timing.started_utc
+    lines = print_lines(capsys, "status", mapped_run)
+    started_time = datetime.fromisoformat(
+        open_run(Path(mapped_run)).record_of("train").timing.started_utc
     )
     monkeypatch.undo()
     time.tzset()
     assert any("chip (chip_of_a_long_file_name.yaml)" in line for line in lines)
     (training,) = [line for line in lines if line.startswith("train ")]
-    assert f"  {started + timedelta(hours=5, minutes=45):%Y-%m-%d %H:%M}  " in training
+    assert (
+        f"  {started_time + timedelta(hours=5, minutes=45):%Y-%m-%d %H:%M}  "
+        in training
+    )
     assert not any("…" in line or line.startswith("omitted columns:") for line in lines)
 
 
-def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
+def test_nine_simulations_are_80_columns_wide_in_a_file(mapped_run, capsys):
     runs = [f"run{number}" for number in range(9)]
     for name in runs:
         shutil.copytree(RECORDED, name)
-    lines = printed(capsys, "compare", *runs)
+    lines = print_lines(capsys, "compare", *runs)
     assert max(map(cell_len, lines)) <= 80
     stamps = [
         word
@@ -194,17 +202,17 @@ def test_nine_simulations_are_80_columns_wide_in_a_file(mapped, capsys):
         )
 
 
-def test_the_environment_states_the_width_of_a_pipe(mapped, capsys, monkeypatch):
+def test_the_environment_states_the_width_of_a_pipe(mapped_run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for command in (["status", mapped], ["compare", mapped], ["hardware"]):
-        assert max(map(cell_len, printed(capsys, *command))) <= 80
+    for command in (["status", mapped_run], ["compare", mapped_run], ["hardware"]):
+        assert max(map(cell_len, print_lines(capsys, *command))) <= 80
 
 
 def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
     """Nothing is cut: the graph of all mappings is stated once, and memories of equal sizes together."""
     face = Run(path=shutil.copytree(RECORDED, folder / "one"))
     stamp = face.map(hardware="spinemap_5x5", method="sequential").directory.name
-    lines = printed(capsys, "status", str(folder / "one"))
+    lines = print_lines(capsys, "status", str(folder / "one"))
     assert (
         max(cell_len(line) for line in lines[1:] if not line.startswith("options of"))
         <= 80
@@ -212,7 +220,7 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
     (row,) = [line for line in lines if line.startswith(stamp)]
     assert row.split()[1:3] == ["spinemap_5x5", "sequential"]
     assert "all of graph 20261201T095832Z" in lines
-    lines = printed(capsys, "hardware")
+    lines = print_lines(capsys, "hardware")
     assert max(map(cell_len, lines)) <= 80
     assert [
         line.split(maxsplit=2)[2] for line in lines if line.startswith("speck2f")
@@ -221,62 +229,63 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
 
 
 def test_doctor_says_that_the_toolbox_is_not_installed(capsys, monkeypatch):
-    without_gpu = SimpleNamespace(
+    host = SimpleNamespace(
         config=SimpleNamespace(list_physical_devices=lambda kind: [])
     )
-    monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
+    monkeypatch.setitem(sys.modules, "tensorflow", host)
     environment = current_environment().model_copy(update={"snntoolbox": None})
     monkeypatch.setattr("snnb.rundir.manifest.current_environment", lambda: environment)
-    (line,) = [line for line in printed(capsys, "doctor") if "snntoolbox" in line]
+    (line,) = [line for line in print_lines(capsys, "doctor") if "snntoolbox" in line]
     assert NO_TOOLBOX[:20] in line
 
 
 @pytest.mark.parametrize(
     "command", ["hardware", "instances", "models", "datasets", "doctor"]
 )
-def test_lists_fit(command, narrow, capsys, monkeypatch):
-    without_gpu = SimpleNamespace(
+def test_lists_fit(command, narrow_terminal, capsys, monkeypatch):
+    host = SimpleNamespace(
         config=SimpleNamespace(list_physical_devices=lambda kind: [])
     )
-    monkeypatch.setitem(sys.modules, "tensorflow", without_gpu)
-    lines = printed(capsys, command)
+    monkeypatch.setitem(sys.modules, "tensorflow", host)
+    lines = print_lines(capsys, command)
     assert len(lines) > 3
     assert max(map(cell_len, lines)) <= 80
 
 
 def test_a_memory_and_output_axons_are_limits_of_a_core(capsys):
     rows = {
-        line.split()[0]: line.split()[2:6] for line in printed(capsys, "hardware")[1:]
+        line.split()[0]: line.split()[2:6]
+        for line in print_lines(capsys, "hardware")[1:]
     }
     assert rows["loihi"] == ["1,024", "4,096", "4,096", "128"]
     assert rows["truenorth"] == ["256", "256", "any", "any"]
 
 
-def test_results_are_a_table_with_units(mapped, narrow, capsys):
-    lines = printed(
+def test_results_are_a_table_with_units(mapped_run, narrow_terminal, capsys):
+    lines = print_lines(
         capsys,
         "map",
         "--run-dir",
-        mapped,
+        mapped_run,
         "--hardware",
         "spinemap_5x5",
         "--method",
         "sequential",
     )
     assert max(map(cell_len, lines)) <= 80
-    stated = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
+    document = json.loads(Path(lines[0].split()[-1], "cost.json").read_text())
     rows = [line.split() for line in lines if line.startswith("  ")]
     assert [
         "connectivity",
-        f"{stated['traffic']['connectivity']:,.0f}",
+        f"{document['traffic']['connectivity']:,.0f}",
         "spikes/sample",
     ] in rows
-    (shown,) = [
+    (shown_row,) = [
         row[2:] for row in rows if row[:2] == ["network", "energy"]
     ]  # of a chip without figures of neurons
-    assert shown[1] == "nJ/sample"
-    assert float(shown[0]) * 1000 == pytest.approx(
-        stated["energy"]["network_energy_pj"], rel=1e-3
+    assert shown_row[1] == "nJ/sample"
+    assert float(shown_row[0]) * 1000 == pytest.approx(
+        document["energy"]["network_energy_pj"], rel=1e-3
     )
 
 
@@ -306,7 +315,7 @@ def swept(options, cost, **summary):
     )
 
 
-def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
+def test_energies_of_a_sweep_are_shown_with_their_scope(narrow_terminal):
     points = [
         swept({"hardware": "loihi_32_chips"}, {"energy_pj": 499_803.0}),
         swept({"hardware": "truenorth"}, {"network_energy_pj": 209.0}),
@@ -333,7 +342,7 @@ def test_energies_of_a_sweep_are_shown_with_their_scope(narrow):
     assert not any("energy*" in line for line in alone)
 
 
-def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
+def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow_terminal):
     """A column with one value is stated in a line; the others have a place in one of the blocks."""
     points = [
         swept(
@@ -376,7 +385,7 @@ def test_a_sweep_shows_all_columns_on_a_terminal_of_80_columns(narrow):
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labelled_run(tmp_path):
     """A run with three simulations, one with a label of 40 characters."""
     face = Run(path=shutil.copytree(RECORDED, tmp_path / "run"))
     face.simulate(
@@ -391,9 +400,9 @@ def labelled(tmp_path):
 
 @pytest.mark.parametrize("command", ["status", "compare"])
 def test_a_long_label_and_all_differences_are_shown_on_a_terminal(
-    labelled, narrow, capsys, command
+    labelled_run, narrow_terminal, capsys, command
 ):
-    lines = printed(capsys, command, str(labelled))
+    lines = print_lines(capsys, command, str(labelled_run))
     assert not any("…" in line or line.startswith("omitted columns:") for line in lines)
     assert max(map(cell_len, lines[1:])) <= 80
     for word in ("names", "it", "is", "tensorflow", "event", "subtraction", "zero"):
@@ -403,21 +412,21 @@ def test_a_long_label_and_all_differences_are_shown_on_a_terminal(
 
 
 def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(
-    labelled, monkeypatch, capsys
+    labelled_run, monkeypatch, capsys
 ):
     """One chip has energies of all events, the other of routes only; columns of both leave no room for the ratio."""
-    face = Run(path=labelled)
-    simulations = sorted(open_run(labelled).records_of("simulate"))[:2]
+    face = Run(path=labelled_run)
+    simulations = sorted(open_run(labelled_run).records_of("simulate"))[:2]
     for stamp, chip in zip(simulations, ("spinemap_5x5", "loihi")):
         face.graph(simulation=stamp)
         face.map(hardware=chip, method="sequential", graph=stamp)
     costs = [
         json.loads(path.read_text())
-        for path in sorted(labelled.glob("maps/*/cost.json"))
+        for path in sorted(labelled_run.glob("maps/*/cost.json"))
     ]
     for command, width in itertools.product(("status", "compare"), (80, 90)):
         monkeypatch.setattr(tables, "terminal_width", lambda width=width: width)
-        lines = printed(capsys, command, str(labelled))
+        lines = print_lines(capsys, command, str(labelled_run))
         assert max(map(cell_len, lines[1:])) <= width
         ratio = ["ratio"] if width == 90 else []
         assert ("omitted columns: ratio" in lines) == (not ratio)
@@ -442,9 +451,9 @@ def test_mappings_of_two_graphs_are_shown_by_graph_with_both_energies(
         for row, cost, key in zip(
             rows[1::2], costs, ("network_energy_pj", "energy_pj")
         ):
-            stated, unit = row.split()[-2:]
+            stated_energy, unit = row.split()[-2:]
             exponent = {"pJ": 0, "nJ": 3, "µJ": 6}[unit]
-            assert float(stated) * 10**exponent == pytest.approx(
+            assert float(stated_energy) * 10**exponent == pytest.approx(
                 cost["energy"][key], rel=1e-3
             )
             assert (len(row) <= end) == (key == "energy_pj")
@@ -490,14 +499,14 @@ def test_the_progress_bar_is_one_line(monkeypatch):
             1_234_567,
             "epoch 10/15  loss 0.0225  accuracy [0.98] and more that does not fit",
         )
-    drawn = [
+    drawn_lines = [
         line
         for line in re.split(
             r"[\r\n]", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue())
         )
         if line.strip()
     ]
-    assert all(cell_len(line) <= 80 for line in drawn)
-    last = [line for line in drawn if "1140000/1234567" in line][-1]
+    assert all(cell_len(line) <= 80 for line in drawn_lines)
+    last = [line for line in drawn_lines if "1140000/1234567" in line][-1]
     assert re.search(r"epoch 10/15 .*…", last)
-    assert all("simulate" in line for line in drawn)
+    assert all("simulate" in line for line in drawn_lines)

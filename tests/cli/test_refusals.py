@@ -557,9 +557,11 @@ def files_of(folder):
 
     A manifest also has the options of a command that is refused by its own stage.
     """
-    other = (".lock", ".hashes.json", "manifest.yaml")
+    other_names = (".lock", ".hashes.json", "manifest.yaml")
     paths = (
-        path for path in folder.rglob("*") if path.is_file() and path.name not in other
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in other_names
     )
     files = {path: path.stat()[6:9:2] for path in paths if path.parent.name != "new"}
     manifests = [
@@ -574,9 +576,9 @@ def files_of(folder):
     }
 
 
-@pytest.mark.parametrize(("command", "words", "code", "named", "keyword"), ROWS)
+@pytest.mark.parametrize(("command", "words", "code", "subject", "keyword"), ROWS)
 def test_it_is_refused_in_one_line_before_anything_is_written(
-    folder, monkeypatch, capsys, command, words, code, named, keyword
+    folder, monkeypatch, capsys, command, words, code, subject, keyword
 ):
     monkeypatch.chdir(folder)
     shutil.rmtree("new", ignore_errors=True)
@@ -588,7 +590,7 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
     assert out == ""
     assert line.startswith("snnb: ")
     assert line.count("\n") == 1
-    assert named in line
+    assert subject in line
     assert keyword in line
     assert files_of(folder) == before
 
@@ -625,7 +627,7 @@ DAMAGED = [
 
 
 @pytest.fixture(scope="module")
-def mapped(tmp_path_factory):
+def mapped_run(tmp_path_factory):
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("mapped") / "run"))
     run.map(hardware="spinemap_5x5", method="sequential")
     return run.path
@@ -633,9 +635,9 @@ def mapped(tmp_path_factory):
 
 @pytest.mark.parametrize(("line", "file", "code", "repair"), DAMAGED)
 def test_a_damaged_file_is_named_with_what_makes_it_again(
-    mapped, tmp_path, monkeypatch, capsys, line, file, code, repair
+    mapped_run, tmp_path, monkeypatch, capsys, line, file, code, repair
 ):
-    monkeypatch.chdir(shutil.copytree(mapped, tmp_path / "run").parent)
+    monkeypatch.chdir(shutil.copytree(mapped_run, tmp_path / "run").parent)
     (path,) = tmp_path.glob(f"run/{file}")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -652,9 +654,9 @@ def test_a_damaged_file_is_named_with_what_makes_it_again(
     "file", [f"{GRAPH}/mini_network_graph.h5", f"{SIMULATION}/log.txt"]
 )
 def test_commands_that_repair_a_damaged_result_work_as_they_stand(
-    mapped, tmp_path, monkeypatch, capsys, file
+    mapped_run, tmp_path, monkeypatch, capsys, file
 ):
-    monkeypatch.chdir(shutil.copytree(mapped, tmp_path / "run").parent)
+    monkeypatch.chdir(shutil.copytree(mapped_run, tmp_path / "run").parent)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
     (tmp_path / "run" / file).write_text("damaged")

@@ -44,7 +44,7 @@ def npz(**members):
     return file.getvalue()
 
 
-def saved(array):
+def npy_bytes(array):
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
@@ -80,18 +80,18 @@ def onnx_model(nodes, attributes, constants, shape=(1, 1, 8, 8)):
     words = [node.split() for node in nodes.split(", ")]
     last = f"v{len(words) - 1}"
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, of)
-        for name, of in (("x", shape), (last, None))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, end_shape)
+        for name, end_shape in (("x", shape), (last, None))
     ]
     more = [attributes, *[{}] * len(words)]
-    made = [
+    made_nodes = [
         helper.make_node(kind, read, [f"v{k}"], **more[k])
         for k, (kind, *read) in enumerate(words)
     ]
     weights = [
         numpy_helper.from_array(values, name) for name, values in constants.items()
     ]
-    graph = helper.make_graph(made, "graph", ends[:1], ends[1:], weights)
+    graph = helper.make_graph(made_nodes, "graph", ends[:1], ends[1:], weights)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 13)]
     ).SerializeToString()
@@ -137,11 +137,11 @@ FILES = {
     b"  edges: [a -> a: {type: dense, weight: [1]}]\n",
     "declared.npz": npz(source=npy((10**12,)), target=npy((10**12,))),
     "matrix.npz": npz(
-        row=saved(np.zeros(1, int)),
-        col=saved(np.zeros(1, int)),
-        data=saved(np.ones(1)),
-        format=saved(np.array(b"coo")),
-        shape=saved(np.array([10**12] * 2)),
+        row=npy_bytes(np.zeros(1, int)),
+        col=npy_bytes(np.zeros(1, int)),
+        data=npy_bytes(np.ones(1)),
+        format=npy_bytes(np.array(b"coo")),
+        shape=npy_bytes(np.array([10**12] * 2)),
     ),
     "brackets.npz": npz(source=DEEP_HEADER, target=DEEP_HEADER),
     "width.npz": npz(
@@ -471,12 +471,12 @@ def test_a_small_file_that_declares_much_is_refused(
     if file in MODELS:
         pytest.importorskip("onnx")
     monkeypatch.chdir(folder)
-    measured = words.startswith("graph")
-    if measured:
+    has_graph = words.startswith("graph")
+    if has_graph:
         tracemalloc.start()
     try:
         assert main([*shlex.split(words), "--quiet"]) == code, capsys.readouterr().err
-        if measured:
+        if has_graph:
             assert tracemalloc.get_traced_memory()[1] < 70_000_000
     finally:
         tracemalloc.stop()

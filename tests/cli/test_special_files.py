@@ -57,7 +57,7 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory):
+def other_files(tmp_path_factory):
     """The other files of the commands."""
     folder = tmp_path_factory.mktemp("others")
     (folder / "few.csv").write_text("source,target\n0,1\n1,2\n")
@@ -107,9 +107,9 @@ def no_waiting():
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.parametrize(("words", "name"), ROWS)
 def test_a_pipe_or_device_is_refused(
-    words, name, kind, others, tmp_path, monkeypatch, capsys, no_waiting
+    words, name, kind, other_files, tmp_path, monkeypatch, capsys, no_waiting
 ):
-    shutil.copytree(others, tmp_path / "in")
+    shutil.copytree(other_files, tmp_path / "in")
     path = tmp_path / "in" / name
     if kind == "pipe":
         os.mkfifo(path)

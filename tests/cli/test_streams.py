@@ -127,7 +127,7 @@ app()
 
 
 def test_an_exception_in_a_thread_or_at_the_end_is_shown_and_one_in_a_destructor_is_not():
-    for end, shown, code in (
+    for end, messages, code in (
         ("return 0", [], 0),
         ("raise ValueError('at the end')", ["ValueError: at the end"], 1),
     ):
@@ -136,12 +136,12 @@ def test_an_exception_in_a_thread_or_at_the_end_is_shown_and_one_in_a_destructor
         lines = [
             line for line in done.stderr.splitlines() if line.startswith("ValueError: ")
         ]
-        expected = [
+        expected_lines = [
             "ValueError: in a thread",
             "ValueError: in a thread of the interpreter",
-            *shown,
+            *messages,
         ]
-        assert (lines, done.returncode) == (expected, code), done.stderr
+        assert (lines, done.returncode) == (expected_lines, code), done.stderr
 
 
 def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(
@@ -161,17 +161,17 @@ def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(
         for name, value in os.environ.items()
         if name != "TF_CPP_MIN_LOG_LEVEL"
     }
-    for given, shown in (
+    for option, is_shown in (
         ({}, "imported\n"),
         ({"TF_CPP_MIN_LOG_LEVEL": "0"}, "I0000 no cuda drivers\nimported\n"),
     ):
         done = subprocess.run(
             [sys.executable, script],
-            env={**environment, **given},
+            env={**environment, **option},
             capture_output=True,
             text=True,
         )
-        assert done.stderr == shown
+        assert done.stderr == is_shown
 
 
 WORKING = """
@@ -239,7 +239,7 @@ app()
 """
 
 
-def started(program, folder):
+def start(program, folder):
     """A process that has printed "ready"."""
     path = folder / "program.py"  # of compiled functions the source is read
     path.write_text(program)
@@ -257,7 +257,7 @@ def started(program, folder):
     "program", [IMPORTS, TENSORFLOW], ids=["pydantic", "tensorflow"]
 )
 def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path, program):
-    process = started(program, tmp_path)
+    process = start(program, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (
@@ -269,7 +269,7 @@ def test_a_signal_while_modules_are_imported_ends_the_process(tmp_path, program)
 @pytest.mark.slow
 def test_a_signal_ends_the_process_and_its_children(tmp_path):
     pytest.importorskip("mtkahypar")
-    process = started(WORKING.format(work=MT_KAHYPAR), tmp_path)
+    process = start(WORKING.format(work=MT_KAHYPAR), tmp_path)
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(signal.SIGINT)

@@ -79,9 +79,9 @@ def test_no_scheduler_or_no_certificate(monkeypatch, protocol):
 
 @NEWER
 def test_a_scheduler_without_workers_and_one_that_terminates(monkeypatch):
-    distributed = pytest.importorskip("distributed")
+    distributed_module = pytest.importorskip("distributed")
     monkeypatch.setattr(connect, "WORKER_SECONDS", 0.5)
-    cluster = distributed.LocalCluster(
+    cluster = distributed_module.LocalCluster(
         n_workers=0,
         threads_per_worker=1,
         processes=False,
@@ -128,8 +128,8 @@ def test_a_client_that_two_threads_share_is_closed_by_the_last_one(dask_workers)
         opener.join()
         assert client is first_client[0]
         assert [value for value, _ in _results(client, work.square)] == SQUARES
-        with connected(1, address) as nested:
-            assert nested is client
+        with connected(1, address) as nested_client:
+            assert nested_client is client
     assert client.status == "closed"
 
 
@@ -165,8 +165,10 @@ def test_workers_are_not_started_by_a_script_that_would_start_them_again(tmp_pat
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=60
     )
-    expected = f"{script} must call snnb under `if __name__ == '__main__':`, since its workers import it"
-    assert done.stderr.splitlines()[-1] == f"snnb.core.errors.UsageError: {expected}"
+    expected_text = f"{script} must call snnb under `if __name__ == '__main__':`, since its workers import it"
+    assert (
+        done.stderr.splitlines()[-1] == f"snnb.core.errors.UsageError: {expected_text}"
+    )
 
 
 def test_a_client_that_is_collected_waits_for_no_lock(dask_workers):
@@ -193,7 +195,7 @@ def test_addresses():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options_given",
     [
         "",
         "10.0.0.1",
@@ -205,6 +207,6 @@ def test_addresses():
         "tcp://:1",
     ],
 )
-def test_invalid_addresses(given):
+def test_invalid_addresses(options_given):
     with pytest.raises(ValueError, match="not the address of a Dask scheduler"):
-        checked_address(given)
+        checked_address(options_given)

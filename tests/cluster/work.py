@@ -11,8 +11,8 @@ from snnb.core.errors import VerificationError
 begun = threading.Event()
 
 
-def prepare(shared, threads):
-    return {**shared, "threads": threads, "process": os.getpid()}
+def prepare(shared_work, threads):
+    return {**shared_work, "threads": threads, "process": os.getpid()}
 
 
 def square(state, number):

@@ -92,7 +92,7 @@ def output_of(docker) -> Callable[..., str]:
 
 
 @pytest.fixture
-def confined(output_of, image) -> Callable[..., str]:
+def confined_output(output_of, image) -> Callable[..., str]:
     """Run snnb, or the command `entrypoint`, in the image, confined as CONFINED says; gives what it printed."""
 
     def run(*arguments: str, entrypoint: str = "snnb", options: tuple = ()) -> str:

@@ -55,7 +55,7 @@ def test_two_workers_in_containers_count_what_one_process_counts(
     runs = tmp_path / "runs"
     runs.mkdir()
     runs.chmod(0o777)
-    own = (
+    own_command = (
         "--read-only",
         "--tmpfs",
         "/tmp",
@@ -67,7 +67,7 @@ def test_two_workers_in_containers_count_what_one_process_counts(
 
     def snnb(*words, network=("--network", "none")):
         same = ("--run-dir", "/runs/x", "--input", "poisson", "--samples", "200")
-        docker("run", "--rm", *own, *network, image, *words, *same)
+        docker("run", "--rm", *own_command, *network, image, *words, *same)
 
     snnb("simulate", "--model", "mini_network", "--label", "alone")
     snnb("simulate", "--scheduler", ADDRESS, "--label", "shared", network=NETWORK)

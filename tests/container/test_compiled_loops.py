@@ -25,19 +25,19 @@ raise SystemExit(code)
 """
 
 
-def test_new_containers_compile_nothing(confined, runs):
+def test_new_containers_compile_nothing(confined_output, runs):
     run = ("--run-dir", "mini_network", "--no-upstream")
     options = ("--volume", f"{runs}:/runs", "--env", "NUMBA_DEBUG_CACHE=1")
-    confined("parse", "--model", "mini_network", options=options)
+    confined_output("parse", "--model", "mini_network", options=options)
     for command in (
         ("simulate", *run),
         ("graph", *run),
         ("map", *run, "--hardware", "spinemap_5x5"),
     ):
-        printed = confined(
+        output = confined_output(
             "-c", COUNTED, *command, entrypoint="python", options=options
         )
-        assert "data loaded from '/tmp/.cache/snnb/numba/" in printed
-        assert re.findall(r"^compilations: (\d+)$", printed, re.MULTILINE) == ["0"], (
-            printed
+        assert "data loaded from '/tmp/.cache/snnb/numba/" in output
+        assert re.findall(r"^compilations: (\d+)$", output, re.MULTILINE) == ["0"], (
+            output
         )

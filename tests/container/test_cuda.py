@@ -23,14 +23,18 @@ LIBRARIES = [
 
 
 @pytest.mark.parametrize("target", ["gpu"])
-def test_the_loader_finds_every_library(confined):
+def test_the_loader_finds_every_library(confined_output):
     load = f"import ctypes; print(len([ctypes.CDLL(name) for name in {LIBRARIES}]))"
-    assert confined("-c", load, entrypoint="python").strip() == str(len(LIBRARIES))
+    assert confined_output("-c", load, entrypoint="python").strip() == str(
+        len(LIBRARIES)
+    )
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("target", ["gpu", "today-cuda"])
-def test_trains_on_a_gpu_and_counts_what_it_counts_without(confined, runs, target):
+def test_trains_on_a_gpu_and_counts_what_it_counts_without(
+    confined_output, runs, target
+):
     """The counts of the layers, in all; those of a softmax layer are drawn at random."""
     query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
     capability = float(
@@ -42,28 +46,30 @@ def test_trains_on_a_gpu_and_counts_what_it_counts_without(confined, runs, targe
         pytest.skip(
             f"CUDA 10.1 knows GPUs of compute capability up to 7.5, and this one has {capability}"
         )
-    mounted, gpus = ("--volume", f"{runs}:/runs"), ("--gpus", "all")
-    assert json.loads(confined("doctor", "--json", options=gpus))["gpus"]
-    trained = confined(
-        "train", "--model", "mini_network", "--json", options=(*mounted, *gpus)
+    volumes, gpus = ("--volume", f"{runs}:/runs"), ("--gpus", "all")
+    assert json.loads(confined_output("doctor", "--json", options=gpus))["gpus"]
+    trained_model = confined_output(
+        "train", "--model", "mini_network", "--json", options=(*volumes, *gpus)
     )
-    assert json.loads(trained)["stages"][-1]["details"]["test_accuracy"] > 0.94
+    assert json.loads(trained_model)["stages"][-1]["details"]["test_accuracy"] > 0.94
     for options in (gpus, ()):
-        confined(
+        confined_output(
             "simulate",
             "--run-dir",
             "mini_network",
             "--engine",
             "tensorflow",
-            options=(*mounted, *options),
+            options=(*volumes, *options),
         )
-    one, two = (
+    arrays, two = (
         np.load(path)
         for path in sorted(runs.glob("mini_network/simulations/*/spike_rate_sums.npz"))
     )
-    for name in [name for name in one.files if one[name].ndim and name != "input"][:-1]:
+    for name in [
+        name for name in arrays.files if arrays[name].ndim and name != "input"
+    ][:-1]:
         np.testing.assert_allclose(
-            one[name].sum(), two[name].sum(), rtol=1e-3, err_msg=name
+            arrays[name].sum(), two[name].sum(), rtol=1e-3, err_msg=name
         )
     records = open_run(runs / "mini_network").records_of("simulate")
     assert [records[stamp].environment.device for stamp in sorted(records)] == [

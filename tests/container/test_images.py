@@ -32,33 +32,40 @@ print(json.dumps([path for path in bytecode if path and not os.path.exists(path)
 """
 
 
-def test_help_lists_the_stages(confined):
-    printed = confined("--help")
+def test_help_lists_the_stages(confined_output):
+    output = confined_output("--help")
     assert all(
-        re.search(rf"^\W*{stage}\b", printed, re.MULTILINE)
+        re.search(rf"^\W*{stage}\b", output, re.MULTILINE)
         for stage in (*STAGES, "run", "verify", "doctor")
     )
 
 
-def test_holds_the_packages_of_the_lock_and_no_other(confined, target):
+def test_holds_the_packages_of_the_lock_and_no_other(confined_output, target):
     def normal(name):
         return re.sub(r"[-_.]+", "-", name).lower()
 
-    locked = re.findall(
+    locked_packages = re.findall(
         r"^([\w.-]+)==(\S+)", (ROOT / LOCKS[target]).read_text(), re.MULTILINE
     )
-    installed = json.loads(confined("-c", DISTRIBUTIONS, entrypoint="python"))
-    assert sorted((normal(name), version) for name, version in installed) == sorted(
-        [*((normal(name), version) for name, version in locked), ("snnb", __version__)]
+    installed_document = json.loads(
+        confined_output("-c", DISTRIBUTIONS, entrypoint="python")
+    )
+    assert sorted(
+        (normal(name), version) for name, version in installed_document
+    ) == sorted(
+        [
+            *((normal(name), version) for name, version in locked_packages),
+            ("snnb", __version__),
+        ]
     )
 
 
-def test_every_module_imports_and_has_its_bytecode(confined):
-    assert json.loads(confined("-c", IMPORTS, entrypoint="python")) == []
+def test_every_module_imports_and_has_its_bytecode(confined_output):
+    assert json.loads(confined_output("-c", IMPORTS, entrypoint="python")) == []
 
 
 def test_doctor_finds_the_limits_and_places_to_write_without_options(output_of, image):
-    found = json.loads(
+    document = json.loads(
         output_of(
             "--network",
             "none",
@@ -71,15 +78,19 @@ def test_doctor_finds_the_limits_and_places_to_write_without_options(output_of, 
             "--json",
         )
     )
-    assert (found["cores"], found["memory_bytes"]) == (1, 2**30)
-    assert 0 < found["memory_available_bytes"] < 2**30
-    assert (found["tensorflow"], found["tensorflow_imports"], found["snntoolbox"]) == (
+    assert (document["cores"], document["memory_bytes"]) == (1, 2**30)
+    assert 0 < document["memory_available_bytes"] < 2**30
+    assert (
+        document["tensorflow"],
+        document["tensorflow_imports"],
+        document["snntoolbox"],
+    ) == (
         "2.2.0",
         "imports",
         "0.5.0",
     )
-    assert (found["runs"]["path"], found["runs"]["writable"]) == ("/runs", True)
-    assert (found["data"]["path"], found["data"]["writable"]) == ("/data", True)
+    assert (document["runs"]["path"], document["runs"]["writable"]) == ("/runs", True)
+    assert (document["data"]["path"], document["data"]["writable"]) == ("/data", True)
 
 
 def test_says_what_it_is_and_is_not_root(docker, output_of, image):
@@ -94,9 +105,9 @@ def test_says_what_it_is_and_is_not_root(docker, output_of, image):
     )
 
 
-def test_completes_in_a_shell_inside_and_from_outside(confined):
-    assert "snnb" in confined("-ic", "complete -p snnb", entrypoint="bash")
-    asked = (
+def test_completes_in_a_shell_inside_and_from_outside(confined_output):
+    assert "snnb" in confined_output("-ic", "complete -p snnb", entrypoint="bash")
+    question = (
         "-e",
         "_SNNB_COMPLETE=complete_bash",
         "-e",
@@ -104,4 +115,4 @@ def test_completes_in_a_shell_inside_and_from_outside(confined):
         "-e",
         "COMP_CWORD=1",
     )
-    assert confined(options=asked).split() == ["simulate"]
+    assert confined_output(options=question).split() == ["simulate"]

@@ -32,7 +32,7 @@ def outside(*arguments):
     return json.loads(done.stdout)
 
 
-def test_each_stage_in_a_container_of_its_own(confined, runs):
+def test_each_stage_in_a_container_of_its_own(confined_output, runs):
     details = {}
     for stage, options in STAGES.items():
         command = (
@@ -43,16 +43,16 @@ def test_each_stage_in_a_container_of_its_own(confined, runs):
             "--no-upstream",
             "--json",
         )
-        done = json.loads(confined(*command, options=("--volume", f"{runs}:/runs")))[
-            "stages"
-        ][-1]
+        done = json.loads(
+            confined_output(*command, options=("--volume", f"{runs}:/runs"))
+        )["stages"][-1]
         assert (done["stage"], done["ran"]) == (stage, True)
         details[stage] = done["details"]
     assert details["graph"]["synapses"] == find("mini_network").synapses
-    mapped = details["map"]
+    mapping = details["map"]
     assert (
-        mapped["traffic"]["connectivity"]
-        <= mapped["sequential"]["sequential_connectivity"]
+        mapping["traffic"]["connectivity"]
+        <= mapping["sequential"]["sequential_connectivity"]
     )
 
     run = runs / "mini_network"
@@ -64,17 +64,17 @@ def test_each_stage_in_a_container_of_its_own(confined, runs):
     owners = [path.stat() for path in run.rglob("*")]
     assert {(owner.st_uid, owner.st_gid) for owner in owners} == {(12345, 12345)}
     read_only = ("--volume", f"{run}:/elsewhere:ro")
-    assert "all match the manifest" in confined(
+    assert "all match the manifest" in confined_output(
         "verify", "/elsewhere", options=read_only
     )
 
 
 def test_trains_in_an_empty_container(output_of, image):
     """The accuracy is that of a trained network, three standard errors (360 test samples) below 0.97."""
-    printed = output_of(
+    output = output_of(
         "--network", "none", image, "train", "--model", "mini_network", "--json"
     )
-    stages = json.loads(printed)["stages"]
+    stages = json.loads(output)["stages"]
     assert [(done["stage"], done["ran"]) for done in stages] == [
         ("prepare", True),
         ("train", True),

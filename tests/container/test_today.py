@@ -9,11 +9,11 @@ from snnb.architectures import find
 pytestmark = [pytest.mark.container, pytest.mark.parametrize("target", ["today"])]
 
 
-def test_has_a_tensorflow_of_today_and_no_toolbox(confined):
-    found = json.loads(confined("doctor", "--json"))
-    assert (found["tensorflow_imports"], found["snntoolbox"]) == ("imports", None)
-    assert int(found["python"].split(".")[1]) >= 12
-    assert tuple(map(int, found["tensorflow"].split(".")[:2])) >= (2, 16)
+def test_has_a_tensorflow_of_today_and_no_toolbox(confined_output):
+    document = json.loads(confined_output("doctor", "--json"))
+    assert (document["tensorflow_imports"], document["snntoolbox"]) == ("imports", None)
+    assert int(document["python"].split(".")[1]) >= 12
+    assert tuple(map(int, document["tensorflow"].split(".")[:2])) >= (2, 16)
 
 
 def test_runs_all_stages(docker, image):

@@ -51,7 +51,7 @@ def set_random_weights(model, random):
         )
 
 
-def parsed(model, **options):
+def parse(model, **options):
     """Parse a Keras model in memory with the parser of snnb."""
     return parse_own(trained_network(model), **options)
 
@@ -62,10 +62,10 @@ def assert_computes(network, model, x, *, times=1.0, tolerance=1e-5):
     The tolerance is a share of the largest output, at least of 1; sums of float32 are rounded in another order.
     """
     # Not by `predict`: TensorFlow 2.20 crashes where it fuses a convolution to one channel with a sum (oneDNN).
-    expected = model(x).numpy().reshape(len(x), -1)
-    largest = max(1, np.abs(expected).max())
+    expected_outputs = model(x).numpy().reshape(len(x), -1)
+    largest = max(1, np.abs(expected_outputs).max())
     np.testing.assert_allclose(
-        Analogue(network).outputs(x) * times, expected, atol=tolerance * largest
+        Analogue(network).outputs(x) * times, expected_outputs, atol=tolerance * largest
     )
 
 

@@ -7,24 +7,24 @@ from snnb.conversion.convert import check_outputs, convert
 from snnb.core.errors import InputError, VerificationError
 from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
-from tests.conversion.conftest import assert_computes, parsed, slow_except
+from tests.conversion.conftest import assert_computes, parse, slow_except
 
 L = keras.layers
 
 
 def chain(*layers, shape=(8, 8, 1)):
     """A functional model of the layers one after the other."""
-    x = first = L.Input(shape)
+    x = first_input = L.Input(shape)
     for layer in layers:
         x = layer(x)
-    return keras.Model(first, x)
+    return keras.Model(first_input, x)
 
 
 def end():
     return (L.Flatten(), L.Dense(3, activation="softmax", name="end"))
 
 
-def ended(*layers):
+def end_with(*layers):
     """A chain that ends in a softmax."""
     return chain(*layers, *end())
 
@@ -72,7 +72,7 @@ LINEAR = (L.ReLU(name="here"), L.Dense(2))
 # Model, and what the message has in one of its parts, layer and reason.
 REFUSED = {
     "maximum of signed values": (
-        lambda: ended(
+        lambda: end_with(
             conv(),
             L.MaxPooling2D(1),
             L.MaxPooling2D(2),
@@ -81,17 +81,17 @@ REFUSED = {
         "after (Conv2D): reads a MaxPooling2D of a layer without",
     ),
     "kernel over kernel": (
-        lambda: ended(L.Conv2D(4, 3), conv(name="here")),
+        lambda: end_with(L.Conv2D(4, 3), conv(name="here")),
         "here (Conv2D): pads the output of",
     ),
     "kernel with gaps over strides": (
-        lambda: ended(
+        lambda: end_with(
             L.Conv2D(4, 1, strides=2), L.Conv2D(2, 2, activation="relu", name="here")
         ),
         "here (Conv2D): has strides over a dilated kernel",
     ),
     "padded average": (
-        lambda: ended(conv(), L.AveragePooling2D(3, padding="same"), L.ReLU()),
+        lambda: end_with(conv(), L.AveragePooling2D(3, padding="same"), L.ReLU()),
         "average pooling with",
     ),
     "average of unequal strides": (
@@ -112,39 +112,39 @@ REFUSED = {
         "here (ReLU): connects units of a Dense layer one to one",
     ),
     "softmax inside": (
-        lambda: ended(conv(activation="softmax")),
+        lambda: end_with(conv(activation="softmax")),
         "end: softmax in a hidden layer",
     ),
     "rows normalised": (
-        lambda: ended(conv(), L.BatchNormalization(axis=1), L.ReLU()),
+        lambda: end_with(conv(), L.BatchNormalization(axis=1), L.ReLU()),
         "normalises axis 1",
     ),
     "leaky": (
-        lambda: ended(conv(), L.ReLU(negative_slope=0.5, name="here")),
+        lambda: end_with(conv(), L.ReLU(negative_slope=0.5, name="here")),
         "here (ReLU): negative_slope 0.5",
     ),
     "shifted": (
-        lambda: ended(conv(), L.ReLU(threshold=0.5, name="here")),
+        lambda: end_with(conv(), L.ReLU(threshold=0.5, name="here")),
         "here (ReLU): threshold 0.5",
     ),
     "LeakyReLU": (
-        lambda: ended(conv(), L.LeakyReLU(name="here")),
+        lambda: end_with(conv(), L.LeakyReLU(name="here")),
         "here (LeakyReLU): a spike rate can",
     ),
     "softmax over rows": (
-        lambda: ended(L.Softmax(axis=1, name="here")),
+        lambda: end_with(L.Softmax(axis=1, name="here")),
         "here (Softmax): a spike rate can",
     ),
     "tanh": (
-        lambda: ended(conv(activation="tanh", name="here")),
+        lambda: end_with(conv(activation="tanh", name="here")),
         "here (Conv2D): activation tanh",
     ),
     "lambda": (
-        lambda: ended(L.Lambda(lambda x: x, name="code")),
+        lambda: end_with(L.Lambda(lambda x: x, name="code")),
         "code (Lambda): is not loaded",
     ),
     "cropping": (
-        lambda: ended(L.Cropping2D(1, name="cut")),
+        lambda: end_with(L.Cropping2D(1, name="cut")),
         "cut (Cropping2D): snnb has no spiking form",
     ),
     "product": (
@@ -152,7 +152,7 @@ REFUSED = {
         "here (Multiply): merges",
     ),
     "dense on a map": (
-        lambda: ended(L.Dense(3, activation="relu", name="here")),
+        lambda: end_with(L.Dense(3, activation="relu", name="here")),
         "here (Dense): its input",
     ),
     "map for output": (
@@ -164,7 +164,7 @@ REFUSED = {
         "has no neurons, so",
     ),
     "channels first": (
-        lambda: ended(conv(data_format="channels_first")),
+        lambda: end_with(conv(data_format="channels_first")),
         "data_format is 'channels_first'",
     ),
     "no weights": (
@@ -177,15 +177,15 @@ REFUSED = {
         "exactly 20 images",
     ),
     "inside a model": (
-        lambda: ended(keras.Sequential([conv(activation="tanh", name="bent")])),
+        lambda: end_with(keras.Sequential([conv(activation="tanh", name="bent")])),
         "bent (Conv2D): activ",
     ),
     "a custom layer": (
-        lambda: ended(chain(Own(2, name="mine"))),
+        lambda: end_with(chain(Own(2, name="mine"))),
         "mine (Own): a custom class",
     ),
     "a custom layer named as one of Keras": (
-        lambda: ended(conv(), ReLU(name="mine")),
+        lambda: end_with(conv(), ReLU(name="mine")),
         "(ReLU): a custom",
     ),
 }
@@ -194,25 +194,27 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_in_one_line_by_layer_and_reason(case):
     build, message = REFUSED[case]
-    with pytest.raises(InputError) as raised:
-        parsed(build())
-    assert str(raised.value).startswith("cannot convert this model: ")
-    assert message in str(raised.value)
-    assert "\n" not in str(raised.value)
+    with pytest.raises(InputError) as error_info:
+        parse(build())
+    assert str(error_info.value).startswith("cannot convert this model: ")
+    assert message in str(error_info.value)
+    assert "\n" not in str(error_info.value)
 
 
 def test_all_layers_are_named_and_the_same_reason_is_said_once():
     layers = [L.ReLU()]
     for _ in range(9):
         layers += [conv(), conv(), L.ReLU()]
-    with pytest.raises(InputError) as raised:
-        parsed(ended(*layers))
-    assert str(raised.value).count("insert a relu between them") == 1
-    assert "and 4 more: pads" in str(raised.value)
-    with pytest.raises(InputError) as raised:
-        parsed(ended(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent")))
+    with pytest.raises(InputError) as error_info:
+        parse(end_with(*layers))
+    assert str(error_info.value).count("insert a relu between them") == 1
+    assert "and 4 more: pads" in str(error_info.value)
+    with pytest.raises(InputError) as error_info:
+        parse(
+            end_with(L.Cropping2D(1, name="cut"), conv(activation="tanh", name="bent"))
+        )
     assert [
-        str(raised.value).count(name)
+        str(error_info.value).count(name)
         for name in ("cut (Cropping2D): ", "bent (Conv2D): ")
     ] == [1, 1]
 
@@ -221,7 +223,7 @@ EXACT = {
     "softmax of means": lambda: chain(
         L.Conv2D(3, 3), L.GlobalAveragePooling2D(), L.Activation("softmax")
     ),
-    "relu after a pooling": lambda: ended(
+    "relu after a pooling": lambda: end_with(
         L.Conv2D(3, 3), L.AveragePooling2D(2), L.ReLU()
     ),
     "relu after concatenation": lambda: branched(
@@ -233,13 +235,13 @@ EXACT = {
     "relu after flatten and padding": lambda: chain(
         L.Conv2D(3, 3), L.ZeroPadding2D(1), L.Flatten(), L.ReLU(), *end()[1:]
     ),
-    "normalised after the relu": lambda: ended(
+    "normalised after the relu": lambda: end_with(
         conv(activation="relu"), L.BatchNormalization()
     ),
-    "normalised first": lambda: ended(
+    "normalised first": lambda: end_with(
         L.BatchNormalization(), L.Conv2D(3, 3, activation="relu")
     ),
-    "normalised channels of a multiplier": lambda: ended(
+    "normalised channels of a multiplier": lambda: end_with(
         L.DepthwiseConv2D(3, depth_multiplier=2), L.BatchNormalization(), L.ReLU()
     ),
     "layers of training": lambda: keras.Sequential(
@@ -283,7 +285,7 @@ EXACT = {
         behind=end(),
     ),
     "a linear layer": lambda: chain(L.Flatten(), L.Dense(5), L.Dense(3)),
-    "dilation": lambda: ended(L.Conv2D(3, 3, dilation_rate=2, activation="relu")),
+    "dilation": lambda: end_with(L.Conv2D(3, 3, dilation_rate=2, activation="relu")),
     "an output in another shape": lambda: chain(
         L.Flatten(), L.Dense(4), L.Dropout(0.1), L.Reshape((2, 2)), L.Flatten()
     ),
@@ -293,7 +295,7 @@ EXACT = {
 @pytest.mark.parametrize("case", EXACT)
 def test_converted_exactly(case, randomise, pixels):
     model = randomise(EXACT[case](), seed=3)
-    assert_computes(parsed(model), model, pixels)
+    assert_computes(parse(model), model, pixels)
 
 
 SIDE_BY_SIDE = {

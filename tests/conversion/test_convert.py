@@ -9,7 +9,7 @@ from snnb.core.errors import InputError
 from snnb.model_files.keras import keras
 from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import assert_computes
-from tests.converted import converted
+from tests.converted import convert_files
 
 L = keras.layers
 
@@ -21,7 +21,7 @@ def conversion(model, pixels, **options):
 
 def test_layers_files_and_result(small, pixels, tmp_path):
     settings = ConversionSettings(batch_size=40)
-    result = converted(small, tmp_path, x_norm=pixels, settings=settings)
+    result = convert_files(small, tmp_path, x_norm=pixels, settings=settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "config",
         "net_parsed.h5",
@@ -30,12 +30,12 @@ def test_layers_files_and_result(small, pixels, tmp_path):
     model = keras.models.load_model(str(tmp_path / "net_parsed.h5"), compile=False)
     relu, softmax = keras.activations.relu, keras.activations.softmax
     layers = [
-        (each, each.output_shape[1:], getattr(each, "activation", None))
-        for each in model.layers[1:]
+        (layer, layer.output_shape[1:], getattr(layer, "activation", None))
+        for layer in model.layers[1:]
     ]
     assert [
-        (each.name, type(each).__name__, shape, own, each.count_params())
-        for each, shape, own in layers
+        (layer.name, type(layer).__name__, shape, own_inputs, layer.count_params())
+        for layer, shape, own_inputs in layers
     ] == [
         ("00Conv2D_8x8x4", "Conv2D", (8, 8, 4), relu, 40),
         ("01AveragePooling2D_4x4x4", "AveragePooling2D", (4, 4, 4), None, 0),
@@ -55,7 +55,7 @@ def test_layers_files_and_result(small, pixels, tmp_path):
     assert result.samples_verified == 100
     assert result.warnings == []
     written = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    converted(small, tmp_path, x_norm=pixels, settings=settings)
+    convert_files(small, tmp_path, x_norm=pixels, settings=settings)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == written
 
 
@@ -97,22 +97,22 @@ def test_what_the_samples_tell(small, pixels):
     assert conversion(small, pixels[:7]).warnings == result.warnings[:1]
 
 
-def _clipped():
+def _clipped_model():
     """A ReLU6 whose percentile is far below 6, and what two populations read without an activation between."""
     x = L.Input((8, 8, 1))
     y = L.ReLU(6.0)(L.Conv2D(4, 3)(x))
-    shared = L.Conv2D(32, 3, use_bias=False)(y)
-    one, two = (
-        L.Conv2D(2, 1, activation="relu")(L.BatchNormalization()(shared))
+    shared_layer = L.Conv2D(32, 3, use_bias=False)(y)
+    layer, two = (
+        L.Conv2D(2, 1, activation="relu")(L.BatchNormalization()(shared_layer))
         for _ in range(2)
     )
     return keras.Model(
-        x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([one, two])))
+        x, L.Dense(3, activation="softmax")(L.Flatten()(L.Concatenate()([layer, two])))
     )
 
 
 def test_exact_clip_scales_a_clipped_relu_by_where_it_clips(randomise, pixels):
-    model = randomise(_clipped())
+    model = randomise(_clipped_model())
     usual = conversion(model, pixels)
     exact = conversion(model, pixels, exact_clip=True)
     different = {
@@ -194,9 +194,13 @@ def test_a_percentile_that_scales_no_layer_is_said(randomise, pixels):
         )
     )
     usual = conversion(model, pixels, exact_clip=True)
-    other = conversion(model, pixels, exact_clip=True, percentile=50)
-    assert other.scale_factors == usual.scale_factors
-    assert [warning for warning in other.warnings if warning not in usual.warnings] == [
+    other_conversion = conversion(model, pixels, exact_clip=True, percentile=50)
+    assert other_conversion.scale_factors == usual.scale_factors
+    assert [
+        warning
+        for warning in other_conversion.warnings
+        if warning not in usual.warnings
+    ] == [
         "--percentile: ignored, because each layer is scaled by the bound of its activations"
     ]
     assert not conversion(model, pixels, percentile=50).warnings
@@ -204,8 +208,8 @@ def test_a_percentile_that_scales_no_layer_is_said(randomise, pixels):
 
 def test_a_warning_says_how_many_weights_composing_makes(randomise, pixels):
     x = L.Input((8, 8, 1))
-    shared = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))
-    ends = [L.ReLU()(L.BatchNormalization()(shared)) for _ in range(3)]
+    shared_layer = L.Conv2D(8, 3, use_bias=False)(L.Conv2D(8, 1, activation="relu")(x))
+    ends = [L.ReLU()(L.BatchNormalization()(shared_layer)) for _ in range(3)]
     model = keras.Model(
         x,
         L.Dense(2, activation="softmax")(

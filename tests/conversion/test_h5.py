@@ -20,21 +20,23 @@ L = keras.layers
 def model(randomise):
     """Sums of several layers, a bias for each position, alone and in a sum, and ReLUs that clip."""
     x = L.Input((8, 8, 2))
-    one = L.ReLU(0.5)(L.Conv2D(4, 3, padding="same")(L.BatchNormalization()(x)))
+    layer = L.ReLU(0.5)(L.Conv2D(4, 3, padding="same")(L.BatchNormalization()(x)))
     two = L.ReLU(2.5)(
         L.Add()(
             [
-                one,
-                L.SeparableConv2D(4, 3, padding="same")(L.BatchNormalization()(one)),
-                one,
+                layer,
+                L.SeparableConv2D(4, 3, padding="same")(L.BatchNormalization()(layer)),
+                layer,
             ]
         )
     )
-    three = L.MaxPooling2D(2)(L.Activation("relu")(L.Add()([two, L.Conv2D(4, 1)(one)])))
-    joined = L.Concatenate()(
+    three = L.MaxPooling2D(2)(
+        L.Activation("relu")(L.Add()([two, L.Conv2D(4, 1)(layer)]))
+    )
+    joined_layer = L.Concatenate()(
         [L.Flatten()(L.AveragePooling2D(2)(two)), L.GlobalAveragePooling2D()(three)]
     )
-    return randomise(keras.Model(x, L.Dense(5, activation="softmax")(joined)))
+    return randomise(keras.Model(x, L.Dense(5, activation="softmax")(joined_layer)))
 
 
 WAYS = {
@@ -53,22 +55,22 @@ def test_keras_opens_a_written_network_and_computes_its_outputs(way, model, tmp_
     network, path = make(model), tmp_path / "net.h5"
     write(network, path, "net")
     x = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
-    expected = model.predict(x)
-    assert expected.std() > 0.01
-    opened = keras.models.load_model(str(path))
-    assert opened.name == "net"
+    expected_outputs = model.predict(x)
+    assert expected_outputs.std() > 0.01
+    opened_model = keras.models.load_model(str(path))
+    assert opened_model.name == "net"
     for outputs in (
-        opened.predict(x),
+        opened_model.predict(x),
         Analogue(network).outputs(x),
         Analogue(read(path)).outputs(x),
     ):
         np.testing.assert_allclose(
-            outputs, expected, atol=1e-5
+            outputs, expected_outputs, atol=1e-5
         )  # probabilities, in float32
     if (
         way == "parsed"
     ):  # what `described` writes for Keras: sums, a bias of positions, a clip
-        kinds = [type(layer).__name__ for layer in opened.layers]
+        kinds = [type(layer).__name__ for layer in opened_model.layers]
         assert {"Add", "BatchNormalization", "ReLU", "MaxPooling2D"} <= set(kinds)
         assert sorted(p.max_value for p in network.populations if p.max_value) == [
             0.5,
@@ -96,12 +98,12 @@ def test_names_with_a_slash_as_those_of_keras_densenet(names, randomise, tmp_pat
     network = trained_network(randomise(model))
     write_keras_h5(network, tmp_path / "net.h5", "net")
     x = np.random.default_rng(1).random((4, 1, 1, 3)).astype(np.float32)
-    opened = keras.models.load_model(str(tmp_path / "net.h5"))
-    assert [layer.name for layer in opened.layers][-len(names) :] == names
+    opened_model = keras.models.load_model(str(tmp_path / "net.h5"))
+    assert [layer.name for layer in opened_model.layers][-len(names) :] == names
     assert [layer.name for layer in read_trained(tmp_path / "net.h5").layers][
         -len(names) :
     ] == names
-    np.testing.assert_array_equal(opened.predict(x), model.predict(x))
+    np.testing.assert_array_equal(opened_model.predict(x), model.predict(x))
 
 
 def test_weights_of_branches_are_in_the_order_of_keras(randomise, tmp_path):
@@ -110,14 +112,17 @@ def test_weights_of_branches_are_in_the_order_of_keras(randomise, tmp_path):
     stem = L.Conv2D(3, 3, activation="relu")(x)
     short = L.Activation("relu")(L.Conv2D(5, 1)(stem))
     long = L.Activation("relu")(L.BatchNormalization()(L.Conv2D(2, 1)(stem)))
-    joined = L.GlobalAveragePooling2D()(
+    joined_layer = L.GlobalAveragePooling2D()(
         L.Concatenate()([short, long, L.Conv2D(4, 1, activation="relu")(stem)])
     )
-    model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(joined)))
+    model = randomise(keras.Model(x, L.Dense(3, activation="softmax")(joined_layer)))
     pictures = np.random.default_rng(1).random((4, 6, 6, 1)).astype(np.float32)
     for way, (make, write, _) in WAYS.items():
         write(make(model), tmp_path / f"{way}.h5", "net")
-        opened = keras.models.load_model(str(tmp_path / f"{way}.h5"))
+        opened_model = keras.models.load_model(str(tmp_path / f"{way}.h5"))
         np.testing.assert_allclose(
-            opened.predict(pictures), model.predict(pictures), atol=1e-5, err_msg=way
+            opened_model.predict(pictures),
+            model.predict(pictures),
+            atol=1e-5,
+            err_msg=way,
         )

@@ -48,14 +48,14 @@ def test_factors_use_all_bits_of_each_channel():
     network = spiking_network(
         _network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255
     )
-    one, two = network.populations
+    population, two = network.populations
     np.testing.assert_array_equal(
-        one.integer_threshold, [7 * 255, 892]
+        population.integer_threshold, [7 * 255, 892]
     )  # ⌊7 / 1 · 255⌋ and ⌊7 / 2 · 255⌋
     np.testing.assert_array_equal(
-        one.only.kernel, [[4, 3], [-7, 7], [1, 0]]
+        population.only.kernel, [[4, 3], [-7, 7], [1, 0]]
     )  # round(w · threshold / 255)
-    np.testing.assert_array_equal(one.bias, [446, -892])
+    np.testing.assert_array_equal(population.bias, [446, -892])
     np.testing.assert_array_equal(
         two.integer_threshold, [7, 7]
     )  # one factor for all channels of the output
@@ -64,10 +64,10 @@ def test_factors_use_all_bits_of_each_channel():
 
 
 def test_neurons_start_at_the_integer_below_a_share_of_the_threshold():
-    one, _ = spiking_network(
+    population, _ = spiking_network(
         _network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255
     ).populations
-    start = neuron_of(one, SimulationSettings(initial_potential=0.3)).initial
+    start = neuron_of(population, SimulationSettings(initial_potential=0.3)).initial
     np.testing.assert_array_equal(
         start, [535, 267]
     )  # 0.3 · 1785 = 535.5, 0.3 · 892 = 267.6
@@ -75,9 +75,11 @@ def test_neurons_start_at_the_integer_below_a_share_of_the_threshold():
 
 def test_pruning_leaves_the_largest_weights():
     settings = ConversionSettings(weight_bits=4, prune=0.5)
-    one, two = spiking_network(_network(ONE, TWO), BYTES, settings, 255).populations
+    population, two = spiking_network(
+        _network(ONE, TWO), BYTES, settings, 255
+    ).populations
     np.testing.assert_array_equal(
-        one.only.kernel != 0, [[False, True], [True, True], [False, False]]
+        population.only.kernel != 0, [[False, True], [True, True], [False, False]]
     )
     np.testing.assert_array_equal(two.only.kernel != 0, [[True, False], [False, True]])
 
@@ -144,22 +146,22 @@ def test_windows_that_the_edge_cuts_are_refused():
 def test_activations_are_in_thresholds_and_those_of_the_trained_weights_rounded():
     network = _network(ONE, TWO)
     integers = spiking_network(network, BYTES, ConversionSettings(weight_bits=4), 255)
-    trained, found = (
+    trained_values, found_values = (
         Analogue(net, ["one", "two"]).values(BYTES) for net in (network, integers)
     )
     # By hand: a weight is rounded by at most half a threshold, and the two inputs of `two` by half of 1 / 7 each.
-    one, two = integers.populations
-    own = [BYTES * 255, found[0]]
-    for population, x, values in zip((one, two), own, found):
+    one_population, two = integers.populations
+    own_weights = [BYTES * 255, found_values[0]]
+    for population, x, values in zip((one_population, two), own_weights, found_values):
         current = (
             x @ np.asarray(population.only.kernel) + population.bias
         ) / population.integer_threshold
         np.testing.assert_allclose(values, np.maximum(current, 0), rtol=1e-6)
     assert np.all(
-        np.abs(found[0] - trained[0])
-        <= (0.5 * 255 * BYTES.sum() + 0.5) / one.integer_threshold + 1e-6
+        np.abs(found_values[0] - trained_values[0])
+        <= (0.5 * 255 * BYTES.sum() + 0.5) / one_population.integer_threshold + 1e-6
     )
-    assert np.abs(found[0] - trained[0]).max() > 0
+    assert np.abs(found_values[0] - trained_values[0]).max() > 0
 
 
 def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
@@ -167,8 +169,8 @@ def test_weights_that_a_calibration_rounds_compute_the_trained_outputs():
     round_weights = calibrate(
         network, BYTES, ConversionSettings(calibrate=4, weight_bits=16), pixel_scale=255
     ).weights
-    expected = Analogue(network).outputs(BYTES)
-    assert expected.max() > 0.05
+    expected_outputs = Analogue(network).outputs(BYTES)
+    assert expected_outputs.max() > 0.05
     np.testing.assert_allclose(
-        Analogue(round_weights).outputs(BYTES), expected, rtol=1e-3
+        Analogue(round_weights).outputs(BYTES), expected_outputs, rtol=1e-3
     )

@@ -11,7 +11,7 @@ from snnb.model_files.keras import keras
 from tests.conversion.conftest import (
     assert_computes,
     examples,
-    parsed,
+    parse,
     set_random_weights,
 )
 
@@ -82,16 +82,16 @@ def linear_layers(draw, x):
 
 @st.composite
 def sequences_of_layers(draw):
-    first = L.Input(
+    first_input = L.Input(
         (draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 2)))
     )
-    x = first
+    x = first_input
     for _ in range(draw(st.integers(2, 4))):
         x = draw(linear_layers(x))
-    model = keras.Model(first, L.Dense(2)(L.Flatten()(L.ReLU()(x))))
+    model = keras.Model(first_input, L.Dense(2)(L.Flatten()(L.ReLU()(x))))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     set_random_weights(model, random)
-    return model, random.random((4, *first.shape[1:])).astype(np.float32)
+    return model, random.random((4, *first_input.shape[1:])).astype(np.float32)
 
 
 @examples(8, 300)
@@ -99,7 +99,7 @@ def sequences_of_layers(draw):
 def test_linear_layers_in_sequence_are_exact_or_refused(network):
     model, x = network
     try:
-        network = parsed(model)
+        network = parse(model)
     except InputError:
         return
     assert_computes(network, model, x, tolerance=1e-4)
@@ -111,10 +111,14 @@ def test_two_kernels_in_a_row_are_their_convolution():
     y = L.Conv2D(1, (3, 2), use_bias=False)(L.Conv2D(1, (2, 3), use_bias=False)(x))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
     set_random_weights(model, np.random.default_rng(0))
-    first, second = (model.layers[i].get_weights()[0][:, :, 0, 0] for i in (1, 2))
-    convolution = parsed(model).populations[0]
+    first_weight, second_weight = (
+        model.layers[i].get_weights()[0][:, :, 0, 0] for i in (1, 2)
+    )
+    convolution = parse(model).populations[0]
     np.testing.assert_allclose(
-        convolution.only.kernel[:, :, 0, 0], convolve2d(first, second), rtol=1e-5
+        convolution.only.kernel[:, :, 0, 0],
+        convolve2d(first_weight, second_weight),
+        rtol=1e-5,
     )
     assert convolution.shape == (6, 5, 1)
 
@@ -126,7 +130,7 @@ def test_a_stride_behind_a_kernel_keeps_its_place(padding):
     y = L.Conv2D(2, 1, strides=2, use_bias=False)(L.Conv2D(2, 3, padding=padding)(x))
     model = keras.Model(x, L.Dense(2)(L.Flatten()(L.ReLU()(y))))
     set_random_weights(model, np.random.default_rng(0))
-    network = parsed(model)
+    network = parse(model)
     kinds = [
         name[2:].split("_")[0]
         for name in (volume.name for volume in network.volumes[1:])
@@ -142,7 +146,7 @@ def test_a_stride_behind_a_kernel_keeps_its_place(padding):
     )
 
 
-def _preactivated(scale, shift, padding=1):
+def _preactivated_model(scale, shift, padding=1):
     """The beginning of ResNetV2: zeros and a maximum of what a convolution gives, then batch normalisation and relu."""
     x = L.Input((8, 8, 1))
     y = L.Conv2D(2, 3, name="first")(x)
@@ -163,9 +167,9 @@ def _preactivated(scale, shift, padding=1):
 def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(
     shift, padding
 ):
-    model = _preactivated([0, 2], shift, padding)
+    model = _preactivated_model([0, 2], shift, padding)
     pictures = np.random.default_rng(1).random((20, 8, 8, 1)).astype(np.float32)
-    network = parsed(model)
+    network = parse(model)
     assert "MaxPooling2D" in {population.kind for population in network.populations}
     assert_computes(network, model, pictures)
 
@@ -186,6 +190,6 @@ def test_relu_and_normalisation_are_pulled_before_a_maximum_of_signed_values(
     ],
 )
 def test_signs_that_do_not_commute_with_a_maximum_are_refused(scale, shift, message):
-    with pytest.raises(InputError) as raised:
-        parsed(_preactivated(scale, shift))
-    assert message in str(raised.value)
+    with pytest.raises(InputError) as error_info:
+        parse(_preactivated_model(scale, shift))
+    assert message in str(error_info.value)

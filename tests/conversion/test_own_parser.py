@@ -14,8 +14,8 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import trained_network
-from tests.conversion.conftest import assert_computes, parsed, slow_except
-from tests.converted import converted
+from tests.conversion.conftest import assert_computes, parse, slow_except
+from tests.converted import convert_files
 
 L = keras.layers
 PICTURES = np.random.default_rng(1).random((20, 8, 8, 2)).astype(np.float32)
@@ -51,7 +51,7 @@ PADDED_BIASES = {
 @pytest.mark.parametrize("case", PADDED_BIASES)
 def test_a_bias_that_is_padded_differs_by_position(case, randomise):
     model = randomise(_model(lambda x: _end(PADDED_BIASES[case](x))))
-    assert_computes(parsed(model), model, PICTURES)
+    assert_computes(parse(model), model, PICTURES)
     network = convert(trained_network(model), x_norm=PICTURES).parsed
     assert np.ptp(network.populations[-2].bias, axis=(0, 1)).max() > 0.01
     assert_computes(network, model, PICTURES)  # the softmax is not scaled
@@ -60,10 +60,10 @@ def test_a_bias_that_is_padded_differs_by_position(case, randomise):
 def _residual(clip=None):
     """A residual block whose activations are known: a convolution and the input's population are added."""
     x = L.Input((4, 4, 1))
-    first = L.Conv2D(2, 1, activation="relu", name="first")(x)
-    second = L.Add()([L.Conv2D(2, 1, use_bias=False)(first), first])
+    first_layer = L.Conv2D(2, 1, activation="relu", name="first")(x)
+    second_layer = L.Add()([L.Conv2D(2, 1, use_bias=False)(first_layer), first_layer])
     end = L.Dense(2, use_bias=False)(
-        L.Flatten()(L.ReLU(clip)(L.BatchNormalization(epsilon=0)(second)))
+        L.Flatten()(L.ReLU(clip)(L.BatchNormalization(epsilon=0)(second_layer)))
     )
     model = keras.Model(x, end)
     kernel = np.array([[1, 0], [0.5, 2]], np.float32)
@@ -76,7 +76,7 @@ def _residual(clip=None):
     )
     model.layers[4].set_weights([gamma, beta, mean, variance])
     model.layers[-1].set_weights([np.ones((32, 2), np.float32)])
-    return parsed(model), kernel
+    return parse(model), kernel
 
 
 RAMP = np.linspace(0, 1, 32).astype(np.float32).reshape(2, 4, 4, 1)
@@ -86,29 +86,35 @@ RAMP = np.linspace(0, 1, 32).astype(np.float32).reshape(2, 4, 4, 1)
 def test_normalisation_of_a_residual_block_by_hand(clip):
     network, kernel = _residual(clip)
     # By hand: first = (2 x, x + 1); second = (first K + first) · (1/2, 3) + (0, 1 − 6).
-    first = np.concatenate([2 * RAMP, RAMP + 1], axis=-1)
-    second = np.maximum((first @ kernel + first) * [0.5, 3] + [0, -5], 0)
-    second = second if clip is None else np.minimum(second, clip)
+    first_kernel = np.concatenate([2 * RAMP, RAMP + 1], axis=-1)
+    second_maximum = np.maximum(
+        (first_kernel @ kernel + first_kernel) * [0.5, 3] + [0, -5], 0
+    )
+    second_maximum = (
+        second_maximum if clip is None else np.minimum(second_maximum, clip)
+    )
     factors = scale_factors(
         network, measure(network, RAMP, percentile=100, batch_size=2).percentiles
     )
-    one, block, output = network.populations
+    population, block, output = network.populations
     assert factors["00Conv2D_4x4x2"] == pytest.approx(2)
-    assert factors[block.name] == pytest.approx(second.max())
-    assert set(factors) == {"input", one.name, block.name, output.name}
+    assert factors[block.name] == pytest.approx(second_maximum.max())
+    assert set(factors) == {"input", population.name, block.name, output.name}
     network = normalise_weights(network, factors)
     _, block, _ = network.populations
     convolution, shortcut = (projection.kernel for projection in block.projections)
-    ratio = 2 / second.max()
+    ratio = 2 / second_maximum.max()
     np.testing.assert_allclose(convolution[0, 0], kernel * [0.5, 3] * ratio, rtol=1e-6)
-    np.testing.assert_allclose(block.bias, np.array([0, -5]) / second.max(), rtol=1e-6)
+    np.testing.assert_allclose(
+        block.bias, np.array([0, -5]) / second_maximum.max(), rtol=1e-6
+    )
     np.testing.assert_allclose(
         shortcut[0, 0, :, 0], np.array([0.5, 3]) * ratio, rtol=1e-6
     )
     assert block.max_value == (None if clip is None else pytest.approx(1))
     outputs = Analogue(network).outputs(RAMP) * factors[output.name]
     np.testing.assert_allclose(
-        outputs[:, 0], second.reshape(2, -1).sum(axis=1), rtol=1e-5
+        outputs[:, 0], second_maximum.reshape(2, -1).sum(axis=1), rtol=1e-5
     )
 
 
@@ -142,8 +148,12 @@ def test_weights_of_padding_are_scaled_as_the_others(randomise):
         _model(lambda x: _end(L.ZeroPadding2D(1)(L.Conv2D(2, 3, activation="relu")(x))))
     )
     result = convert(trained_network(model), x_norm=PICTURES)
-    trained = model.layers[-1].get_weights()[0] * result.scale_factors["00Conv2D_6x6x2"]
-    np.testing.assert_allclose(result.parsed.output.only.kernel, trained, rtol=1e-6)
+    trained_weight = (
+        model.layers[-1].get_weights()[0] * result.scale_factors["00Conv2D_6x6x2"]
+    )
+    np.testing.assert_allclose(
+        result.parsed.output.only.kernel, trained_weight, rtol=1e-6
+    )
 
 
 def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
@@ -151,7 +161,7 @@ def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
     model = randomise(
         _model(lambda x: _end(L.ReLU()(L.AveragePooling2D()(L.Conv2D(3, 3)(x)))))
     )
-    network = parsed(model, rectify_linear=True)
+    network = parse(model, rectify_linear=True)
     assert_computes(network, model, PICTURES)
     assert [volume.name for volume in network.volumes] == [
         "input",
@@ -163,17 +173,19 @@ def test_rectify_linear_leaves_a_pooling_that_can_be_composed_exact(randomise):
 
 def test_batch_normalisation_before_flatten_scales_the_dense_layer(randomise):
     def build(x):
-        one = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))
+        layer = L.BatchNormalization()(L.Conv2D(3, 3, activation="relu")(x))
         two = L.BatchNormalization()(
             L.AveragePooling2D(2)(L.Conv2D(2, 3, activation="relu")(x))
         )
-        joined = L.Concatenate()(
-            [L.Flatten()(one), L.Reshape((18,))(two), L.Flatten()(x)]
+        joined_layer = L.Concatenate()(
+            [L.Flatten()(layer), L.Reshape((18,))(two), L.Flatten()(x)]
         )
-        return L.Dense(3)(L.BatchNormalization()(L.Dense(4, activation="relu")(joined)))
+        return L.Dense(3)(
+            L.BatchNormalization()(L.Dense(4, activation="relu")(joined_layer))
+        )
 
     model = randomise(_model(build))
-    network = parsed(model)
+    network = parse(model)
     assert_computes(network, model, PICTURES)
     assert not any(
         population.kind == "DepthwiseConv2D" for population in network.populations
@@ -192,8 +204,8 @@ def test_average_pooling_in_place_of_max_pooling(randomise):
         np.abs(with_max(PICTURES).numpy() - with_average(PICTURES).numpy()).max() > 1e-2
     )
     assert_computes(with_averages(trained_network(with_max)), with_average, PICTURES)
-    assert_computes(parsed(with_max, max_pool="average"), with_average, PICTURES)
-    assert_computes(parsed(with_max), with_max, PICTURES)
+    assert_computes(parse(with_max, max_pool="average"), with_average, PICTURES)
+    assert_computes(parse(with_max), with_max, PICTURES)
 
 
 CLASSES, SAMPLES, STEPS = 3, 6, 300
@@ -228,19 +240,19 @@ def _softmax_model(end, randomise):
 def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
     model = _softmax_model(ENDS[end], randomise)
     x = np.random.default_rng(0).random((20, 6, 7, 2)).astype(np.float32)
-    assert converted(model, tmp_path, x_norm=x).largest_difference < 1e-6
+    assert convert_files(model, tmp_path, x_norm=x).largest_difference < 1e-6
     network = read_network(tmp_path / "net_parsed.h5")
     # Normalised: the softmax must still see the trained network's own means, not what they are divided by.
     assert_computes(network, model, x)
     settings = SimulationSettings(samples=SAMPLES, duration=STEPS)
-    one, two = (
+    result, two = (
         engine(network, settings).simulate(x[:SAMPLES], 0, lambda *_: None)
         for engine in ENGINES
     )
-    for name, counts in one.counts.items():
+    for name, counts in result.counts.items():
         np.testing.assert_array_equal(counts, two.counts[name], err_msg=name)
-    *_, means, _ = one.counts
-    assert one.counts[means].any()
+    *_, means, _ = result.counts
+    assert result.counts[means].any()
     with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
         # Padded 3×3 kernels reach 16 · 19 inputs on 6×7 maps a pair of channels; then 9 taps; means; one each.
         assert (
@@ -270,7 +282,7 @@ def test_what_else_has_no_weights_before_the_softmax_is_refused_with_what_to_do(
     end, randomise
 ):
     build, message = REFUSED[end]
-    with pytest.raises(InputError) as raised:
-        parsed(_softmax_model(build, randomise))
-    assert message in str(raised.value)
-    assert len(str(raised.value).splitlines()) == 1
+    with pytest.raises(InputError) as error_info:
+        parse(_softmax_model(build, randomise))
+    assert message in str(error_info.value)
+    assert len(str(error_info.value).splitlines()) == 1

@@ -42,8 +42,8 @@ def number(cell):
 
 
 def test_each_recorded_network_has_a_row(table):
-    recorded = {path.stem for path in published_blocks.NETWORKS.glob("*.onnx")}
-    assert set(published_blocks.BLOCKS) == recorded
+    recorded_names = {path.stem for path in published_blocks.NETWORKS.glob("*.onnx")}
+    assert set(published_blocks.BLOCKS) == recorded_names
     assert list(table) == list(published_blocks.BLOCKS.values())
 
 
@@ -59,8 +59,8 @@ NAMES += [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
 @pytest.mark.parametrize("name", NAMES)
 def test_a_block_loses_what_the_table_states(name, table, pictures):
     row = published_blocks.measure(name, pictures)
-    trained, *lost = table[published_blocks.BLOCKS[name]]
-    assert row.trained == pytest.approx(trained, abs=0.06)
+    trained_model, *lost = table[published_blocks.BLOCKS[name]]
+    assert row.trained == pytest.approx(trained_model, abs=0.06)
     assert list(row.lost.values()) == pytest.approx(lost, abs=0.06 + ROUNDING)
     assert row.trained > 97
     # A point is 3.6 pictures.
@@ -97,9 +97,11 @@ def test_padding_before_max_pooling_in_keras(pictures):
     targets = np.eye(10)[train.labels]
     model.fit(x, targets, batch_size=32, epochs=30, shuffle=False, verbose=0)
     correct = model.predict(pictures.x_test).argmax(axis=1) == pictures.y_test
-    trained = published_blocks.percentage(correct)
-    assert trained > 97
-    lost = published_blocks.points_lost(trained_network(model), trained, pictures)
+    trained_percentage = published_blocks.percentage(correct)
+    assert trained_percentage > 97
+    lost = published_blocks.points_lost(
+        trained_network(model), trained_percentage, pictures
+    )
     assert max(lost.values()) <= 1, lost
 
 

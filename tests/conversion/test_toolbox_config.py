@@ -40,8 +40,10 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
     simulation.mkdir(parents=True)
     (tmp_path / "dataset").mkdir()
     (simulation / "net.h5").touch()
-    converted = ConversionSettings(percentile=99.95, max_pool="average", batch_size=3)
-    simulated = SimulationSettings(
+    converted_settings = ConversionSettings(
+        percentile=99.95, max_pool="average", batch_size=3
+    )
+    simulated_settings = SimulationSettings(
         samples=70,
         duration=35,
         batch_size=7,
@@ -50,21 +52,26 @@ def test_toolbox_loads_what_was_set(write, tmp_path, monkeypatch):
         input="poisson",
         input_rate=800,
     )
-    write(configuration("net", [converted, simulated]), simulation / "config")
-    loaded = _in_the_toolbox(simulation / "config", tmp_path / "dataset", monkeypatch)
-    assert loaded.getint("simulation", "num_to_test") == 70
-    assert loaded.getint("simulation", "duration") == 35
-    assert loaded.getint("simulation", "batch_size") == 7
-    assert loaded.getfloat("cell", "v_thresh") == 1.25
-    assert loaded.get("cell", "reset") == "Reset to zero"
-    assert loaded.getboolean("input", "poisson_input")
-    assert loaded.getint("input", "input_rate") == 800
-    assert loaded.getfloat("normalization", "percentile") == 99.95
-    assert loaded.getboolean("conversion", "max2avg_pool")
-    assert not loaded.getboolean("tools", "parse")
-    assert loaded.get("paths", "filename_parsed_model") == "net_parsed"
-    assert Path(loaded.get("paths", "path_wd")) == simulation
-    assert Path(loaded.get("paths", "dataset_path")) == tmp_path / "dataset"
+    write(
+        configuration("net", [converted_settings, simulated_settings]),
+        simulation / "config",
+    )
+    loaded_config = _in_the_toolbox(
+        simulation / "config", tmp_path / "dataset", monkeypatch
+    )
+    assert loaded_config.getint("simulation", "num_to_test") == 70
+    assert loaded_config.getint("simulation", "duration") == 35
+    assert loaded_config.getint("simulation", "batch_size") == 7
+    assert loaded_config.getfloat("cell", "v_thresh") == 1.25
+    assert loaded_config.get("cell", "reset") == "Reset to zero"
+    assert loaded_config.getboolean("input", "poisson_input")
+    assert loaded_config.getint("input", "input_rate") == 800
+    assert loaded_config.getfloat("normalization", "percentile") == 99.95
+    assert loaded_config.getboolean("conversion", "max2avg_pool")
+    assert not loaded_config.getboolean("tools", "parse")
+    assert loaded_config.get("paths", "filename_parsed_model") == "net_parsed"
+    assert Path(loaded_config.get("paths", "path_wd")) == simulation
+    assert Path(loaded_config.get("paths", "dataset_path")) == tmp_path / "dataset"
 
 
 def test_config_holds_only_what_differs_and_full_config_everything(tmp_path):

@@ -30,9 +30,9 @@ def both(model, x, settings):
     """Return the conversions by snnb and by the toolbox."""
     from snnb.conversion.toolbox import convert_with_toolbox
 
-    trained = trained_network(model)
-    theirs = convert_with_toolbox(trained, x, settings)
-    return convert(trained, x_norm=x, settings=settings), theirs
+    model_network = trained_network(model)
+    theirs = convert_with_toolbox(model_network, x, settings)
+    return convert(model_network, x_norm=x, settings=settings), theirs
 
 
 def assert_equal(ours, theirs):
@@ -41,29 +41,39 @@ def assert_equal(ours, theirs):
     for name, factor in theirs.scale_factors.items():
         assert ours.scale_factors[name] == pytest.approx(factor, rel=1e-5), name
     assert len(ours.parsed.volumes) == len(theirs.parsed.volumes)
-    for own in ours.parsed.volumes:
-        other = theirs.parsed.volume(
-            own.name
+    for own_volume in ours.parsed.volumes:
+        other_volume = theirs.parsed.volume(
+            own_volume.name
         )  # Keras sorts branches by depth, and not by the number in their names
-        assert (own.shape, type(own)) == (other.shape, type(other))
-        if own.name != "input":
-            assert own.inputs == other.inputs
-        if isinstance(own, Reindexed):
-            assert own.layer == other.layer
-        if isinstance(own, Population):
-            assert (own.activation, own.only.layer) == (
-                other.activation,
-                other.only.layer,
+        assert (own_volume.shape, type(own_volume)) == (
+            other_volume.shape,
+            type(other_volume),
+        )
+        if own_volume.name != "input":
+            assert own_volume.inputs == other_volume.inputs
+        if isinstance(own_volume, Reindexed):
+            assert own_volume.layer == other_volume.layer
+        if isinstance(own_volume, Population):
+            assert (own_volume.activation, own_volume.only.layer) == (
+                other_volume.activation,
+                other_volume.only.layer,
             )
-        if isinstance(own, Population) and own.only.kernel is not None:
+        if isinstance(own_volume, Population) and own_volume.only.kernel is not None:
             np.testing.assert_allclose(
-                own.only.kernel, other.only.kernel, rtol=1e-5, err_msg=own.name
+                own_volume.only.kernel,
+                other_volume.only.kernel,
+                rtol=1e-5,
+                err_msg=own_volume.name,
             )
-            cancelled = (
-                1e-6 * np.abs(other.bias).max()
+            has_cancelled = (
+                1e-6 * np.abs(other_volume.bias).max()
             )  # a folded mean can be almost the bias
             np.testing.assert_allclose(
-                own.bias, other.bias, rtol=1e-5, atol=cancelled, err_msg=own.name
+                own_volume.bias,
+                other_volume.bias,
+                rtol=1e-5,
+                atol=has_cancelled,
+                err_msg=own_volume.name,
             )
 
 
@@ -96,7 +106,7 @@ def branches(behind):
     return keras.Model(x, L.Dense(3, activation="softmax")(L.Flatten()(behind(conv))))
 
 
-def joined(x):
+def join_twice(x):
     return L.Concatenate()([L.Conv2D(2, 1, activation="relu")(x) for _ in "ab"])
 
 
@@ -110,7 +120,7 @@ FAILING = {
         "parser fails on this model .*: use --parser own",
     ),
     "branches before a Dense layer": (
-        lambda x: joined(L.ReLU()(x)),
+        lambda x: join_twice(L.ReLU()(x)),
         "normalisation fails on this model .*: use",
     ),
     "a clipped relu": (
@@ -133,9 +143,9 @@ def test_what_the_toolbox_cannot_convert_is_refused_in_one_line(
     case, randomise, pixels
 ):
     build, message = FAILING[case]
-    with pytest.raises(SnnbError, match=message) as raised:
+    with pytest.raises(SnnbError, match=message) as error_info:
         both(randomise(branches(build)), pixels, ConversionSettings())
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(error_info.value)
 
 
 def test_a_percentile_of_many_digits_and_max_pooling_replaced(randomise, pixels):

@@ -10,19 +10,19 @@ from tests.graph.recorded import keras
 def residual(from_input=True):
     """A sum whose shortcut skips two layers, one that begins at the input, branches that meet, pooling."""
     source = LAYERS.Input((6, 5, 2), name="input")
-    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
-    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
+    layer = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(layer)
     terms = [
         LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
-        LAYERS.DepthwiseConv2D(1, name="short")(one),
+        LAYERS.DepthwiseConv2D(1, name="short")(layer),
     ]
     if from_input:
         terms.append(LAYERS.Conv2D(3, 1, name="from_input")(source))
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
-    both = LAYERS.Concatenate(name="both")([total, one])
-    pooled = LAYERS.AveragePooling2D(2, name="pool")(both)
+    both = LAYERS.Concatenate(name="both")([total, layer])
+    pooled_layer = LAYERS.AveragePooling2D(2, name="pool")(both)
     hidden = LAYERS.Dense(7, activation="relu", name="hidden")(
-        LAYERS.Flatten(name="flat")(pooled)
+        LAYERS.Flatten(name="flat")(pooled_layer)
     )
     return keras.Model(
         source, LAYERS.Dense(3, activation="softmax", name="out")(hidden)
@@ -38,7 +38,7 @@ def random_weights(model, rng):
 
 
 @pytest.fixture(scope="session")
-def parsed(tmp_path_factory):
+def parsed_path(tmp_path_factory):
     """Weights are multiples of 2⁻⁸, so that sums are exact in any order and precision."""
     model = residual()
     model.set_weights(

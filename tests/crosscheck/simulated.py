@@ -16,11 +16,13 @@ from snnb.simulation.simulate import SimulationSettings, simulate
 STEPS, WARM_UP = 25, 4
 
 
-def graph_of_simulation(parsed, folder, x, scale, settings, classes="abc", **options):
+def graph_of_simulation(
+    parsed_path, folder, x, scale, settings, classes="abc", **options
+):
     """Simulate pictures; return the graph. The simulation's files are in `folder`."""
     names = {"class_names": list(classes), "num_classes": len(classes)}
     simulate(
-        parsed,
+        parsed_path,
         folder,
         name="net",
         x=x,
@@ -31,7 +33,7 @@ def graph_of_simulation(parsed, folder, x, scale, settings, classes="abc", **opt
     )
     coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
     return build_graph(
-        parsed,
+        parsed_path,
         folder / "net_graph.h5",
         counts=folder / "spike_rate_sums.npz",
         coding=coding,
@@ -40,7 +42,7 @@ def graph_of_simulation(parsed, folder, x, scale, settings, classes="abc", **opt
 
 
 def simulated_graph(
-    parsed, folder, samples, reset, threshold, coding, start=0.0, output="auto"
+    parsed_path, folder, samples, reset, threshold, coding, start=0.0, output="auto"
 ):
     """Return the pictures, what another simulator must know, and the graph; the simulation's files are in `folder`."""
     settings = SimulationSettings(
@@ -56,7 +58,7 @@ def simulated_graph(
         output=output,
     )
     x = np.random.default_rng(2).integers(0, 256, (samples, 6, 5, 2)).astype(np.uint8)
-    simulated = Simulated(
+    simulation = Simulated(
         threshold,
         reset,
         coding,
@@ -71,8 +73,8 @@ def simulated_graph(
     )
     return (
         x,
-        simulated,
-        graph_of_simulation(parsed, folder, x, 256.0, settings, pool_weight="one"),
+        simulation,
+        graph_of_simulation(parsed_path, folder, x, 256.0, settings, pool_weight="one"),
     )
 
 
@@ -87,14 +89,16 @@ def compare_spikes(network, simulator, firing, folder, inputs, steps):
         return None
     steps = max((p.window[1] for p in network.populations if p.window), default=steps)
     with np.load(folder / "spike_times.npz") as times:
-        recorded = {
+        spike_trains_recorded = {
             p.name: in_order(times[p.name].astype(int))
             for p in network.simulated_populations
         }
-    assert sum(rows.size for rows in recorded.values())
-    assert first_inconsistent(network, inputs, recorded, steps) is None
-    found = simulator.build(network)(inputs, steps)
-    assert list(found) == list(recorded)
-    for name, rows in found.items():
-        np.testing.assert_array_equal(in_order(rows), recorded[name], err_msg=name)
-    return recorded
+    assert sum(rows.size for rows in spike_trains_recorded.values())
+    assert first_inconsistent(network, inputs, spike_trains_recorded, steps) is None
+    found_simulator = simulator.build(network)(inputs, steps)
+    assert list(found_simulator) == list(spike_trains_recorded)
+    for name, rows in found_simulator.items():
+        np.testing.assert_array_equal(
+            in_order(rows), spike_trains_recorded[name], err_msg=name
+        )
+    return spike_trains_recorded

@@ -68,16 +68,16 @@ def deep(tmp_path_factory):
                     bias,
                 ]
             )
-    parsed = save(model, folder / "net_parsed.h5")
+    parsed_path = save(model, folder / "net_parsed.h5")
     x = rng.integers(0, 256, (SAMPLES, 8, 8, 3)).astype(np.uint8)
     settings = SimulationSettings(
         engine="event", samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES
     )
-    stated = Simulated(
+    simulation = Simulated(
         1.0, "subtraction", "constant", None, 255.0, None, None, STEPS, SAMPLES, 0
     )
-    with graph_of_simulation(parsed, folder, x, 255.0, settings) as graph:
-        exported = exported_network(graph, stated)
+    with graph_of_simulation(parsed_path, folder, x, 255.0, settings) as graph:
+        graph_network = exported_network(graph, simulation)
     with np.load(folder / "spike_times.npz") as times:
         spikes = {
             name: in_order(times[name].astype(np.int64))
@@ -85,20 +85,20 @@ def deep(tmp_path_factory):
             if times[name].ndim == 2
         }
     return (
-        exported,
+        graph_network,
         (x.astype(np.float32) / np.float32(255)).reshape(SAMPLES, -1).astype(float),
         spikes,
     )
 
 
-def altered(network, target, synapse, by):
+def alter(network, target, synapse, change):
     """Another network, in which one synapse to a population weighs more or less."""
     projections = list(network.projections)
     number = next(
         i for i, projection in enumerate(projections) if projection.target == target
     )
     weights = projections[number].weights.copy()
-    weights.data[synapse] += by
+    weights.data[synapse] += change
     projections[number] = replace(projections[number], weights=weights)
     return replace(network, projections=tuple(projections))
 
@@ -106,15 +106,21 @@ def altered(network, target, synapse, by):
 def synapse_of(network, target, pixels, spikes):
     """Number of a synapse that carries spikes, or a pixel, to a neuron that spikes."""
     projection = next(p for p in network.projections if p.target == target)
-    fired = counts_of(spikes[target], SAMPLES, network.population(target).size, 0)
-    arrived = (
+    fired_counts = counts_of(
+        spikes[target], SAMPLES, network.population(target).size, 0
+    )
+    arrived_pixels = (
         pixels
         if projection.source == "input"
-        else counts_of(spikes[projection.source], *pixels.shape[:1], fired.shape[1], 0)
+        else counts_of(
+            spikes[projection.source], *pixels.shape[:1], fired_counts.shape[1], 0
+        )
     )
     neuron, source = np.nonzero(projection.weights.toarray())
     useful = (
-        (fired[:, neuron] > 20) & (fired[:, neuron] < 60) & (arrived[:, source] > 0.5)
+        (fired_counts[:, neuron] > 20)
+        & (fired_counts[:, neuron] < 60)
+        & (arrived_pixels[:, source] > 0.5)
     )
     assert useful.any()
     return int(np.flatnonzero(useful.any(axis=0))[0])
@@ -123,7 +129,7 @@ def synapse_of(network, target, pixels, spikes):
 def test_shifted_spikes_are_no_error(deep):
     network, pixels, spikes = deep
     said = []
-    compared = check(
+    comparison = check(
         network,
         scipy.build(network),
         Expectation(STEPS, 0, pixels, spikes),
@@ -131,9 +137,9 @@ def test_shifted_spikes_are_no_error(deep):
         batch_size=3,
         say=said.append,
     )
-    last = compared[-1]
+    last = comparison[-1]
     assert last.differing > last.pairs / 1000  # by more than that, and nothing is wrong
-    assert f"({max(c.differing / c.pairs for c in compared):.3%} in " in said[-1]
+    assert f"({max(c.differing / c.pairs for c in comparison):.3%} in " in said[-1]
     assert "each spike follows from the exported weights" in said[-1]
 
 
@@ -147,14 +153,14 @@ def test_shifted_spikes_are_no_error(deep):
 def test_one_synapse_altered_in_any_layer(deep, population):
     network, pixels, spikes = deep
     synapse = synapse_of(network, population, pixels, spikes)
-    other = altered(network, population, synapse, 0.1)
+    altered_network = alter(network, population, synapse, 0.1)
     with pytest.raises(
         VerificationError,
         match=rf"{population} differs in scipy: .* in the simulation, neuron",
     ):
         check(
-            other,
-            scipy.build(other),
+            altered_network,
+            scipy.build(altered_network),
             Expectation(STEPS, 0, pixels, spikes),
             name="scipy",
             batch_size=4,
@@ -163,7 +169,7 @@ def test_one_synapse_altered_in_any_layer(deep, population):
 
 def test_a_simulator_that_errs_is_named(deep):
     network, pixels, spikes = deep
-    other = altered(
+    altered_network = alter(
         network, "first4", synapse_of(network, "first4", pixels, spikes), 0.1
     )
     with pytest.raises(
@@ -171,7 +177,7 @@ def test_a_simulator_that_errs_is_named(deep):
     ):
         check(
             network,
-            scipy.build(other),
+            scipy.build(altered_network),
             Expectation(STEPS, 0, pixels, spikes),
             name="scipy",
             batch_size=4,
@@ -185,25 +191,31 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
         p.name: counts_of(spikes[p.name], SAMPLES, p.size, 10).sum(axis=0)
         for p in network.simulated_populations
     }
-    expected, said = Expectation(STEPS, 10, pixels, sums=sums), []
-    compared = check(
+    expected_expectation, said = Expectation(STEPS, 10, pixels, sums=sums), []
+    comparison = check(
         network,
         scipy.build(network),
-        expected,
+        expected_expectation,
         name="scipy",
         batch_size=4,
         say=said.append,
     )
-    assert sum(c.differing for c in compared) > 10
+    assert sum(c.differing for c in comparison) > 10
     assert "To check each spike, simulate with --record-spikes" in said[-1]
     for population in ("first0", "sum3", "sum7"):
-        other = altered(
+        altered_network = alter(
             network, population, synapse_of(network, population, pixels, spikes), 0.5
         )
         with pytest.raises(
             VerificationError, match=rf"{population} differs in scipy: by [\d,]+ spikes"
         ):
-            check(other, scipy.build(other), expected, name="scipy", batch_size=4)
+            check(
+                altered_network,
+                scipy.build(altered_network),
+                expected_expectation,
+                name="scipy",
+                batch_size=4,
+            )
     reset = {
         p.name: {**p.numbers, "reset": np.zeros((p.size, 1))}
         for p in network.populations
@@ -215,13 +227,13 @@ def test_of_sums_as_much_may_differ_as_the_potential_at_the_end_makes_good(deep)
         ),
     )
     with pytest.raises(UsageError, match="sums are not conclusive"):
-        check(zero, scipy.build(zero), expected, name="scipy", batch_size=4)
+        check(zero, scipy.build(zero), expected_expectation, name="scipy", batch_size=4)
 
 
 def one_neuron(bias, weight=0.0):
     """A neuron with a bias, and a pixel of that weight."""
-    one = np.ones((1, 1))
-    numbers = {"leak": one, "gain": one, "offset": 0 * one, "subtrahend": one}
+    array = np.ones((1, 1))
+    numbers = {"leak": array, "gain": array, "offset": 0 * array, "subtrahend": array}
     populations = (
         ExportedPopulation(
             "pixel", 1, "current", -1, np.zeros(1), np.zeros(1), np.ones(1), numbers
@@ -253,40 +265,45 @@ def test_a_constant_current_that_all_but_meets_the_threshold(steps):
 
 
 @pytest.mark.parametrize(
-    ("steps", "expected"),
+    ("steps", "message"),
     [
         ((2, 6, 9), (2, True, 0.9)),
         ((3, 9), (6, False, 1.1)),
         ((3, 6, 8), (8, True, 0.7)),
     ],
 )
-def test_a_spike_too_early_or_missing(steps, expected):
-    found = first_inconsistent(
+def test_a_spike_too_early_or_missing(steps, message):
+    found_fault = first_inconsistent(
         one_neuron(0.1, 0.2), np.ones((1, 1)), steps_to_spikes(*steps), 10
     )
-    assert (found.step, found.spiked, found.potential) == (
-        *expected[:2],
-        pytest.approx(expected[2]),
+    assert (found_fault.step, found_fault.spiked, found_fault.potential) == (
+        *message[:2],
+        pytest.approx(message[2]),
     )
-    assert 1e-7 < found.rounding < 1e-5
+    assert 1e-7 < found_fault.rounding < 1e-5
 
 
 def differ(*changes):
     """Two hundred neurons' sums over ten samples, of which these differ by so much."""
-    found = np.full(200, 7)
-    for neuron, by in changes:
-        found[neuron] += by
-    (compared,) = count_differences({"a": found}, {"a": np.full(200, 7)}, 10)
-    return compared
+    found_counts = np.full(200, 7)
+    for neuron, change in changes:
+        found_counts[neuron] += change
+    (difference,) = count_differences({"a": found_counts}, {"a": np.full(200, 7)}, 10)
+    return difference
 
 
 def test_pairs_are_counted_where_each_sample_is_known():
-    (compared,) = count_differences(
+    (difference,) = count_differences(
         {"a": np.array([[1, 1, 4], [0, 0, 0]])},
         {"a": np.array([[1, 2, 2], [0, 0, 0]])},
         2,
     )
-    assert (compared.pairs, compared.differing, compared.largest, compared.spikes) == (
+    assert (
+        difference.pairs,
+        difference.differing,
+        difference.largest,
+        difference.spikes,
+    ) == (
         6,
         2,
         2,

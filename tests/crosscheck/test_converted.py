@@ -41,7 +41,7 @@ def dynamics_of(scale):
 
 
 @pytest.fixture(scope="module")
-def simulated(request, parsed, tmp_path_factory):
+def simulation_case(request, parsed_path, tmp_path_factory):
     """Firing, folder of the simulation, pictures in [0, 1], and the graph; weights are floats or 6-bit integers."""
     numbers, firing = request.param
     folder, random, bits = (
@@ -51,7 +51,7 @@ def simulated(request, parsed, tmp_path_factory):
     )
     path, scale = folder / "net_parsed.h5", 256.0
     if numbers == "floats":
-        shutil.copyfile(str(parsed), str(path))
+        shutil.copyfile(str(parsed_path), str(path))
     else:
         model, scale, bits = residual(from_input=False), 255.0, {"weight_bits": 6}
         model.set_weights(random_weights(model, random))
@@ -78,30 +78,32 @@ def simulated(request, parsed, tmp_path_factory):
         yield firing, folder, pixels.reshape(SAMPLES, -1).astype(float), graph
 
 
-@pytest.mark.parametrize("simulated", FLOATS + INTEGERS, indirect=True, ids=" ".join)
+@pytest.mark.parametrize(
+    "simulation_case", FLOATS + INTEGERS, indirect=True, ids=" ".join
+)
 @pytest.mark.parametrize(
     "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
 )
-def test_other_simulators_give_the_same_spikes(simulated, simulator, request):
-    firing, folder, inputs, graph = simulated
-    floats = request.node.callspec.params["simulated"][0] == "floats"
+def test_other_simulators_give_the_same_spikes(simulation_case, simulator, request):
+    firing, folder, inputs, graph = simulation_case
+    floats = request.node.callspec.params["simulation_case"][0] == "floats"
     network = exported_network(graph, dynamics_of(256.0 if floats else 255.0))
     assert network.integers != floats
-    recorded = compare_spikes(network, simulator, firing, folder, inputs, STEPS)
-    if floats and recorded is not None:
-        assert all(rows.size for rows in recorded.values())
-    if floats and firing == "separated" and recorded is not None:
+    spike_record = compare_spikes(network, simulator, firing, folder, inputs, STEPS)
+    if floats and spike_record is not None:
+        assert all(rows.size for rows in spike_record.values())
+    if floats and firing == "separated" and spike_record is not None:
         spikes = {
-            **recorded,
-            "sum": recorded["sum"] + [0, 0, STEPS],
+            **spike_record,
+            "sum": spike_record["sum"] + [0, 0, STEPS],
         }  # a window too late
         steps = max(p.window[1] for p in network.populations if p.window)
         assert first_inconsistent(network, inputs, spikes, steps).population == "sum"
 
 
-@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
-def test_rates_are_shares_of_the_window(simulated):
-    firing, folder, _, graph = simulated
+@pytest.mark.parametrize("simulation_case", FLOATS, indirect=True, ids=" ".join)
+def test_rates_are_shares_of_the_window(simulation_case):
+    firing, folder, _, graph = simulation_case
     with np.load(folder / "spike_rate_sums.npz") as sums:
         for population in graph.populations[1:]:
             np.testing.assert_allclose(
@@ -113,10 +115,10 @@ def test_rates_are_shares_of_the_window(simulated):
                 assert population.window == (depth * STEPS, (depth + 1) * STEPS)
 
 
-@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
+@pytest.mark.parametrize("simulation_case", FLOATS, indirect=True, ids=" ".join)
 @pytest.mark.parametrize("format", ["sanafe", "pynn", "nir"])
-def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
-    firing, _, _, graph = simulated
+def test_formats_without_windows_refuse_them(simulation_case, tmp_path, format):
+    firing, _, _, graph = simulation_case
     if firing == "separated":
         with pytest.raises(
             UsageError, match="cannot state firing windows of populations"
@@ -131,13 +133,13 @@ def test_formats_without_windows_refuse_them(simulated, tmp_path, format):
             )
 
 
-@pytest.mark.parametrize("simulated", FLOATS, indirect=True, ids=" ".join)
-def test_a_mapping_counts_the_steps_between_two_samples(simulated):
-    _, folder, _, graph = simulated
-    stated = json.loads((folder / "sim_accuracies.json").read_text())
+@pytest.mark.parametrize("simulation_case", FLOATS, indirect=True, ids=" ".join)
+def test_a_mapping_counts_the_steps_between_two_samples(simulation_case):
+    _, folder, _, graph = simulation_case
+    document = json.loads((folder / "sim_accuracies.json").read_text())
     assert (graph.interval, graph.latency) == (
-        stated["interval_steps"],
-        stated["latency_steps"],
+        document["interval_steps"],
+        document["latency_steps"],
     )
     chip = read_hardware("loihi")
     cost = map_network(MappableNetwork.of(graph), chip, method="sequential").cost
@@ -147,26 +149,28 @@ def test_a_mapping_counts_the_steps_between_two_samples(simulated):
         == graph.number_of_neurons() * graph.interval
     )
     assert cost.step.sample_ns / cost.step.step_ns == pytest.approx(
-        stated["interval_steps"]
+        document["interval_steps"]
     )
     layers = len(graph.populations) - 1  # all are on the longest path
-    on_chip = stated["latency_steps"] + layers - 1
+    on_chip = document["latency_steps"] + layers - 1
     assert cost.step.sample_latency_ns / cost.step.step_ns == pytest.approx(on_chip)
 
 
-@pytest.mark.parametrize("simulated", INTEGERS, indirect=True, ids=" ".join)
-def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
-    firing, folder, _, graph = simulated
+@pytest.mark.parametrize("simulation_case", INTEGERS, indirect=True, ids=" ".join)
+def test_formats_write_the_integers_of_the_parsed_network(simulation_case, tmp_path):
+    firing, folder, _, graph = simulation_case
     request = Request(ExportOptions(integers=True), simulated=dynamics_of(255.0))
     network = read_network(folder / "net_parsed.h5")
-    stored = {
+    stored_weights = {
         p.name: np.unique(np.concatenate([np.ravel(q.kernel) for q in p.projections]))
         for p in network.populations
     }
     export(graph, "csv", tmp_path / "net.csv", request)
     with (tmp_path / "net.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert all(float(row["weight"]) in stored[row["dest_group"]] for row in rows)
+    assert all(
+        float(row["weight"]) in stored_weights[row["dest_group"]] for row in rows
+    )
     thresholds = {
         p.name: set(p.integer_threshold.tolist()) for p in network.populations
     }
@@ -176,8 +180,8 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
                 row["population"] == "input"
                 or float(row["threshold"]) in thresholds[row["population"]]
             )
-    stated = json.loads((tmp_path / "net.csv.json").read_text())
-    assert (stated["weight_bits"], stated["neuron"]["input_spike_amplitude"]) == (
+    document = json.loads((tmp_path / "net.csv.json").read_text())
+    assert (document["weight_bits"], document["neuron"]["input_spike_amplitude"]) == (
         6,
         255,
     )
@@ -213,9 +217,9 @@ def test_formats_write_the_integers_of_the_parsed_network(simulated, tmp_path):
     assert all(np.array_equal(rows, np.rint(rows)) for rows in lists)
 
 
-def test_a_float_network_has_no_integers(parsed, tmp_path):
+def test_a_float_network_has_no_integers(parsed_path, tmp_path):
     message = "no integer weights; convert with weight bits to have them"
-    with build_graph(parsed, tmp_path / "graph.h5") as graph, pytest.raises(
+    with build_graph(parsed_path, tmp_path / "graph.h5") as graph, pytest.raises(
         UsageError, match=message
     ):
         graph.with_integers()

@@ -19,7 +19,7 @@ from tests.graph.recorded import keras
 SAMPLES, STEPS = 20, 30
 
 
-def plain():
+def plain_model():
     source = LAYERS.Input((6, 5, 2), name="input")
     hidden = LAYERS.Dense(20, activation="relu", name="hidden")(
         LAYERS.Flatten(name="flat")(source)
@@ -29,7 +29,7 @@ def plain():
     )
 
 
-def simulated(build, folder):
+def simulate_network(build, folder):
     """Return pictures and steps of a simulated network, its graph, and the folder of the simulation.
 
     Weights are multiples of 2⁻⁸, so that sums are exact in any order.
@@ -50,7 +50,7 @@ def simulated(build, folder):
     return x / 256, STEPS, graph, folder
 
 
-def recorded(folder):
+def record_counts(folder):
     """Return the same of the recorded run: a trained network with average pooling."""
     run = Run(path=RECORDED).directory
     (stamp,) = run.records_of("simulate")
@@ -58,12 +58,14 @@ def recorded(folder):
         run.records_of("simulate")[stamp].params,
         run.path / "simulations" / stamp,
     )
-    counts, parsed = (
+    counts, parsed_path = (
         simulation / "spike_rate_sums.npz",
         simulation / "mini_network_parsed.h5",
     )
     coding = json.loads((simulation / "sim_accuracies.json").read_text())["coding"]
-    graph = build_graph(parsed, folder / "net_graph.h5", counts=counts, coding=coding)
+    graph = build_graph(
+        parsed_path, folder / "net_graph.h5", counts=counts, coding=coding
+    )
     pictures = (
         np.load(run.path / "dataset" / "x_test.npy")[: params.samples]
         / run.record_of("prepare").details.scale
@@ -71,22 +73,30 @@ def recorded(folder):
     return pictures, params.duration, graph, simulation
 
 
-@pytest.mark.parametrize("network", [recorded, residual, plain])
+@pytest.mark.parametrize("network", [record_counts, residual, plain_model])
 def test_the_default_csv_gives_the_counts_of_the_simulation(network, tmp_path):
-    made = recorded(tmp_path) if network is recorded else simulated(network, tmp_path)
-    pictures, steps, graph, simulation = made
+    made_counts = (
+        record_counts(tmp_path)
+        if network is record_counts
+        else simulate_network(network, tmp_path)
+    )
+    pictures, steps, graph, simulation = made_counts
     with graph:
         export(graph, "csv", tmp_path / "net.csv", origin={})
     with np.load(simulation / "spike_rate_sums.npz") as sums:
-        for name, counts in stepped(tmp_path / "net.csv", pictures, steps).items():
+        for name, counts in step_neurons(tmp_path / "net.csv", pictures, steps).items():
             np.testing.assert_array_equal(counts, sums[name].ravel(), err_msg=name)
             assert counts.any()
 
 
-def stepped(path, pictures, steps):
+def step_neurons(path, pictures, steps):
     """Return the spike counts by population of the neurons of a CSV export, without those drawn at random."""
-    stated = json.loads(path.with_name("net.csv.json").read_text())["neuron"]
-    assert (stated["reset"], stated["threshold"], stated["initial_potential"]) == (
+    stated_neuron = json.loads(path.with_name("net.csv.json").read_text())["neuron"]
+    assert (
+        stated_neuron["reset"],
+        stated_neuron["threshold"],
+        stated_neuron["initial_potential"],
+    ) == (
         "subtraction",
         1,
         0,

@@ -46,29 +46,34 @@ CHIP = full_chip(
     ],
 )
 def test_costs_of_a_residual_network_are_those_of_sanafe(
-    parsed, tmp_path, reset, output, without_kahypar
+    parsed_path, tmp_path, reset, output, no_kahypar
 ):
-    x, simulated, built = simulated_graph(
-        parsed, tmp_path, SAMPLES, reset, 0.5, "constant", output=output
+    x, simulation, built = simulated_graph(
+        parsed_path, tmp_path, SAMPLES, reset, 0.5, "constant", output=output
     )
     pixels = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     with built as graph, np.load(tmp_path / "spike_times.npz") as times:
-        network, placed = exported_network(graph, simulated), MappableNetwork.of(graph)
-        drawn = {
+        network, placed_network = (
+            exported_network(graph, simulation),
+            MappableNetwork.of(graph),
+        )
+        drawn_neurons = {
             p.name: times[p.name].astype(np.int64)
             for p in network.populations
             if p.coding == "random"
         }
         for method in ("sequential", "groups"):
-            mapped = map_network(placed, Hardware.model_validate(CHIP), method=method)
-            recorded = recorded_steps(
-                mapped, spikes_on_chip(placed, tmp_path / "spike_times.npz")
+            mapping = map_network(
+                placed_network, Hardware.model_validate(CHIP), method=method
+            )
+            step_record = recorded_steps(
+                mapping, spikes_on_chip(placed_network, tmp_path / "spike_times.npz")
             )
             (tmp_path / method).mkdir()
             write_mapping(
                 tmp_path / method,
-                mapped,
-                MappingCost.of(mapped, recorded_steps=recorded),
+                mapping,
+                MappingCost.of(mapping, recorded_steps=step_record),
             )
             neurons = on_cores(graph, Mapping.open(tmp_path / method))
             check_mapped(graph, neurons)
@@ -76,19 +81,21 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(
             write_netlist(
                 graph.with_pool_weight("mean"),
                 netlist,
-                Request(simulated=simulated, on_cores=neurons),
+                Request(simulated=simulation, on_cores=neurons),
             )
             architecture.write_text(neurons.architecture)
             assert any(" delay=" in line for line in netlist.read_text().splitlines())
-            simulate, trace = build_chip(network, netlist, architecture, drawn)
+            simulate, trace = build_chip(network, netlist, architecture, drawn_neurons)
             spikes = simulate(pixels, STEPS)
             for population in network.simulated_populations:
                 assert len(times[population.name]) > 20
                 np.testing.assert_array_equal(
                     in_order(spikes[population.name]), in_order(times[population.name])
                 )
-            checked = compare_costs(method, "small", recorded, trace)
-            assert [(figure.name, figure.differing) for figure in checked.figures] == [
+            checked_costs = compare_costs(method, "small", step_record, trace)
+            assert [
+                (figure.name, figure.differing) for figure in checked_costs.figures
+            ] == [
                 (name, False)
                 for name in (
                     "synapses",
@@ -97,23 +104,23 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(
                     "routers",
                     "mean step",
                 )
-            ], checked
-            assert (checked.differing_steps, checked.steps) == (
+            ], checked_costs
+            assert (checked_costs.differing_steps, checked_costs.steps) == (
                 0,
-                np.size(recorded.step_ns),
+                np.size(step_record.step_ns),
             )
-            assert all(figure.cost > 0 for figure in checked.figures)
-            assert checked.detailed_ns >= checked.figures[-1].sanafe
+            assert all(figure.cost > 0 for figure in checked_costs.figures)
+            assert checked_costs.detailed_ns >= checked_costs.figures[-1].sanafe
     assert yaml.safe_load(architecture.read_text())["description"]["mesh"] == [6, 4]
 
 
 @pytest.mark.parametrize(("output", "spiking"), [("membrane", False), ("auto", True)])
 def test_an_output_that_is_read_out_does_not_spike_in_sanafe(
-    parsed, tmp_path, output, spiking
+    parsed_path, tmp_path, output, spiking
 ):
     """Each neuron of the output has a bias of 1, the threshold of a neuron that spikes."""
     _, _, built = simulated_graph(
-        parsed, tmp_path, 1, "zero", 1.0, "constant", output=output
+        parsed_path, tmp_path, 1, "zero", 1.0, "constant", output=output
     )
     with built as graph:
         names = [population.name for population in graph.populations]
@@ -131,23 +138,23 @@ def test_an_output_that_is_read_out_does_not_spike_in_sanafe(
     assert (group in spikes) == spiking
 
 
-def test_relays_are_stated(parsed, tmp_path):
+def test_relays_are_stated(parsed_path, tmp_path):
     """`one` goes on to `long` two steps later and to the sum and the pooling after it."""
     with build_graph(
-        parsed, tmp_path / "net_graph.h5", coding={"input": "current"}
+        parsed_path, tmp_path / "net_graph.h5", coding={"input": "current"}
     ) as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
         edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
-    stated = json.loads((tmp_path / "net.json").read_text())
+    document = json.loads((tmp_path / "net.json").read_text())
     _, network = load(tmp_path / "net", tmp_path)
-    added = stated["sanafe"]["added_neurons"]
-    assert stated["sanafe"]["relays"] == [
+    added_neurons = document["sanafe"]["added_neurons"]
+    assert document["sanafe"]["relays"] == [
         {"group": 7, "population": "one", "steps_later": 1, "size": 90},
         {"group": 8, "population": "one", "steps_later": 2, "size": 90},
     ]
     neurons = [neuron for group in network.groups.values() for neuron in group.neurons]
-    assert len(neurons) == nodes + added == nodes + 180
+    assert len(neurons) == nodes + added_neurons == nodes + 180
     assert (
         sum(len(neuron.edges_out) for neuron in neurons)
-        == edges + stated["sanafe"]["added_edges"]
+        == edges + document["sanafe"]["added_edges"]
     )

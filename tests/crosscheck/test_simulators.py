@@ -21,15 +21,15 @@ WAYS = [  # reset, threshold, input, initial potential
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=str)
-def simulated(request, parsed, tmp_path_factory):
+def simulation_case(request, parsed_path, tmp_path_factory):
     """The exported network, its inputs, the folder of the simulation, and the threshold."""
     folder, (_, threshold, coding, _) = (
         tmp_path_factory.mktemp("simulated"),
         request.param,
     )
-    x, stated, built = simulated_graph(parsed, folder, SAMPLES, *request.param)
+    x, simulation, built = simulated_graph(parsed_path, folder, SAMPLES, *request.param)
     with built as graph:
-        network = exported_network(graph, stated)
+        network = exported_network(graph, simulation)
     inputs = (x / np.float32(256)).reshape(SAMPLES, -1).astype(float)
     if coding == "poisson":
         inputs = np.zeros((SAMPLES, 60, STEPS), bool)
@@ -41,45 +41,50 @@ def simulated(request, parsed, tmp_path_factory):
 @pytest.mark.parametrize(
     "simulator", [scipy, brian2, sanafe], ids=["scipy", "brian2", "sanafe"]
 )
-def test_spikes_of_a_residual_network(simulated, simulator):
-    network, inputs, folder, _ = simulated
-    recorded = compare_spikes(network, simulator, "free", folder, inputs, STEPS)
-    assert list(recorded) == NAMES
-    assert all(rows.size for rows in recorded.values())
+def test_spikes_of_a_residual_network(simulation_case, simulator):
+    network, inputs, folder, _ = simulation_case
+    spike_record = compare_spikes(network, simulator, "free", folder, inputs, STEPS)
+    assert list(spike_record) == NAMES
+    assert all(rows.size for rows in spike_record.values())
 
 
-def test_batches_of_other_sizes_give_the_spikes_of_each_sample(simulated):
-    network, inputs, folder, _ = simulated
+def test_batches_of_other_sizes_give_the_spikes_of_each_sample(simulation_case):
+    network, inputs, folder, _ = simulation_case
     simulate, numbers = brian2.build(network), [2, 0, 1, 1]
     batches = [numbers[:1], numbers[1:], numbers[:1]]
     with np.load(folder / "spike_times.npz") as times:
-        recorded = {name: times[name].astype(int) for name in NAMES}
+        recorded_times = {name: times[name].astype(int) for name in NAMES}
     for batch in batches:
-        found = simulate(inputs[batch], STEPS)
-        for name, rows in recorded.items():
-            expected = [
-                np.insert(rows[rows[:, 0] == i][:, 1:], 0, at, axis=1)
-                for at, i in enumerate(batch)
+        found_result = simulate(inputs[batch], STEPS)
+        for name, rows in recorded_times.items():
+            expected_times = [
+                np.insert(rows[rows[:, 0] == i][:, 1:], 0, position, axis=1)
+                for position, i in enumerate(batch)
             ]
             np.testing.assert_array_equal(
-                in_order(found[name]), in_order(np.concatenate(expected))
+                in_order(found_result[name]), in_order(np.concatenate(expected_times))
             )
 
 
-def test_without_a_spike_the_others_do_not_follow(simulated):
-    network, inputs, folder, threshold = simulated
+def test_without_a_spike_the_others_do_not_follow(simulation_case):
+    network, inputs, folder, threshold = simulation_case
     with np.load(folder / "spike_times.npz") as times:
         spikes = {name: in_order(times[name].astype(int)) for name in NAMES}
-    missing = spikes["two"][40]
-    found = first_inconsistent(
+    missing_spike = spikes["two"][40]
+    found_fault = first_inconsistent(
         network, inputs, {**spikes, "two": np.delete(spikes["two"], 40, axis=0)}, STEPS
     )
-    assert (found.population, found.sample, found.neuron, found.step) == (
+    assert (
+        found_fault.population,
+        found_fault.sample,
+        found_fault.neuron,
+        found_fault.step,
+    ) == (
         "two",
-        *missing,
+        *missing_spike,
     )
-    assert not found.spiked
-    assert found.potential >= threshold + found.rounding
+    assert not found_fault.spiked
+    assert found_fault.potential >= threshold + found_fault.rounding
 
 
 def test_spikes_are_counted_after_the_warm_up():

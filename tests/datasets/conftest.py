@@ -49,12 +49,12 @@ def mnist_folder(tmp_path, mnist_arrays):
 @pytest.fixture
 def run_prepare(tmp_path):
     """Prepare into a new folder; returns that folder, and the opened data set with what was written."""
-    made = []
+    made_datasets = []
 
     def run(name, **options):
-        target = tmp_path / f"dataset{len(made)}"
+        target = tmp_path / f"dataset{len(made_datasets)}"
         target.mkdir()
-        made.append(target)
+        made_datasets.append(target)
         shape, num_classes = (
             find_dataset(name).spec.shape,
             options.pop("num_classes", None),
@@ -62,15 +62,17 @@ def run_prepare(tmp_path):
         progress = options.pop("progress", silent)
         defaults = {"data_dir": tmp_path / "data", "norm_samples": 10, "shape": shape}
         settings = PreparationSettings(dataset=name, **{**defaults, **options})
-        loaded = open_dataset(settings, num_classes=num_classes, progress=progress)
-        written = write_arrays(loaded, settings, target, progress)
-        return target, SimpleNamespace(**{**vars(loaded), **vars(written)})
+        loaded_dataset = open_dataset(
+            settings, num_classes=num_classes, progress=progress
+        )
+        written = write_arrays(loaded_dataset, settings, target, progress)
+        return target, SimpleNamespace(**{**vars(loaded_dataset), **vars(written)})
 
     return run
 
 
 @pytest.fixture
-def refused(run_prepare):
+def assert_refused(run_prepare):
     """Check that `prepare` refuses a data set with a message."""
 
     def run(message, name, **settings):
@@ -126,12 +128,12 @@ def cifar10_entries():
             b"filenames": [b"picture.png"] * len(labels),
         }
 
-    made = {
+    made_entries = {
         f"data_batch_{n}": entries(f"training batch {n} of 5", rng.integers(0, 10, 6))
         for n in range(1, 6)
     }
-    made["test_batch"] = entries("testing batch 1 of 1", range(10))
-    return made
+    made_entries["test_batch"] = entries("testing batch 1 of 1", range(10))
+    return made_entries
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ def test_every_sample_keeps_its_pixels_and_class(
     name = written(tmp_path, mine, layout)
     shape = (5, 4, 1 if grey else 3)
     assert find_dataset(name).spec.shape == shape
-    target, prepared = run_prepare(name)
-    assert prepared.class_names == ["0", "1", "2"]
+    target, preparation = run_prepare(name)
+    assert preparation.class_names == ["0", "1", "2"]
     for part in ("train", "test"):
         x, y = (np.load(target / f"{kind}_{part}.npy") for kind in "xy")
         assert x.shape == (len(y), *shape)
@@ -54,7 +54,7 @@ def test_every_sample_keeps_its_pixels_and_class(
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changes", "message"),
     [
         (
             {"x_test": np.zeros((6, 5, 4, 3), np.float32)},
@@ -87,8 +87,10 @@ def test_every_sample_keeps_its_pixels_and_class(
         ),
     ],
 )
-def test_arrays_of_another_kind_are_named(refused, tmp_path, mine, changed, message):
-    refused(message, written(tmp_path, {**mine, **changed}), shape=(5, 4, 3))
+def test_arrays_of_another_kind_are_named(
+    assert_refused, tmp_path, mine, changes, message
+):
+    assert_refused(message, written(tmp_path, {**mine, **changes}), shape=(5, 4, 3))
 
 
 def test_one_hot_labels_of_many_classes_are_written_in_chunks(run_prepare, tmp_path):
@@ -109,24 +111,32 @@ def test_one_hot_labels_of_many_classes_are_written_in_chunks(run_prepare, tmp_p
     assert (rows.sum(axis=1), rows.max()) == (pytest.approx(np.ones(500)), 1)
 
 
-def test_missing_arrays_are_named(refused, tmp_path, mine):
+def test_missing_arrays_are_named(assert_refused, tmp_path, mine):
     shape = (5, 4, 3)
-    refused("lacks x_test.npy, y_test.npy", f"arrays:{tmp_path}", shape=shape)
-    refused("does not exist", f"arrays:{tmp_path / 'none.npz'}", shape=shape)
+    assert_refused("lacks x_test.npy, y_test.npy", f"arrays:{tmp_path}", shape=shape)
+    assert_refused("does not exist", f"arrays:{tmp_path / 'none.npz'}", shape=shape)
     for name in ("y_test", "x_train"):
-        some = {key: array for key, array in mine.items() if key != name}
-        refused(f"has no array {name}", written(tmp_path, some), shape=shape)
+        remaining_arrays = {key: array for key, array in mine.items() if key != name}
+        assert_refused(
+            f"has no array {name}", written(tmp_path, remaining_arrays), shape=shape
+        )
         (folder := tmp_path / f"without {name}").mkdir()
-        refused(f"lacks {name}.npy", written(folder, some, "folder"), shape=shape)
+        assert_refused(
+            f"lacks {name}.npy",
+            written(folder, remaining_arrays, "folder"),
+            shape=shape,
+        )
 
 
 @pytest.mark.parametrize("layout", ["file", "folder"])
-def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, layout):
+def test_the_training_set_may_be_missing(
+    run_prepare, assert_refused, tmp_path, mine, layout
+):
     test = {"x_test": mine["x_test"], "y_test": np.array([0, 3, 2, 0, 3, 3])}
     name = written(tmp_path, test, layout)
-    target, prepared = run_prepare(name)
-    assert prepared.class_names == ["0", "1", "2", "3"]
-    assert list(prepared.splits) == ["test"]
+    target, preparation = run_prepare(name)
+    assert preparation.class_names == ["0", "1", "2", "3"]
+    assert list(preparation.splits) == ["test"]
     x, y = (np.load(target / f"{kind}_test.npy") for kind in "xy")
     assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted(
         (p.tobytes(), c) for p, c in zip(test["x_test"], test["y_test"])
@@ -139,7 +149,7 @@ def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, l
         written(
             tmp_path, {**test, "y_test": np.where(np.arange(6) == 3, wrong, 0)}, layout
         )
-        refused(
+        assert_refused(
             f"y_test: label {wrong} of sample 3 is not a class number from 0 to",
             name,
             shape=(5, 4, 3),
@@ -151,21 +161,24 @@ def test_the_training_set_may_be_missing(run_prepare, refused, tmp_path, mine, l
 def test_floats_of_any_range_are_kept(run_prepare, tmp_path, mine, layout, dtype):
     for part in ("x_train", "x_test"):
         mine[part] = (mine[part].astype(dtype) - 100) / 7
-    target, prepared = run_prepare(written(tmp_path, mine, layout))
-    assert prepared.scale == 1
+    target, preparation = run_prepare(written(tmp_path, mine, layout))
+    assert preparation.scale == 1
     for part in ("train", "test"):
         x, y = (np.load(target / f"{kind}_{part}.npy") for kind in "xy")
-        given = mine[f"x_{part}"].astype("float32")
-        pairs = zip(given, mine[f"y_{part}"].ravel())
+        given_images = mine[f"x_{part}"].astype("float32")
+        pairs = zip(given_images, mine[f"y_{part}"].ravel())
         assert x.dtype == np.float32
         assert sorted((p.tobytes(), c) for p, c in zip(x, y)) == sorted(
             (p.tobytes(), c) for p, c in pairs
         )
-        assert prepared.splits[part].values == (given.min(), given.max())
+        assert preparation.splits[part].values == (
+            given_images.min(),
+            given_images.max(),
+        )
     np.testing.assert_array_equal(
         np.load(target / "x_test.npz")["arr_0"], np.load(target / "x_test.npy")
     )
-    (warning,) = prepared.warnings
+    (warning,) = preparation.warnings
     assert (
         "the pixels are -14.29 to 22.14, as in the arrays: --input poisson and --weight-bits need"
         in warning
@@ -173,11 +186,11 @@ def test_floats_of_any_range_are_kept(run_prepare, tmp_path, mine, layout, dtype
 
 
 def test_floats_that_are_not_finite_or_of_another_size_are_refused(
-    refused, tmp_path, mine
+    assert_refused, tmp_path, mine
 ):
     floats = {name: mine[name] / np.float32(255) for name in ("x_train", "x_test")}
     name = written(tmp_path, {**mine, **floats})
-    refused(
+    assert_refused(
         "the images are 5×4×3, the model takes 8×8×3: write images",
         name,
         shape=(8, 8, 3),
@@ -186,7 +199,7 @@ def test_floats_that_are_not_finite_or_of_another_size_are_refused(
     for wrong in (np.nan, np.inf):
         floats["x_test"][4, 1, 2, 0] = wrong
         written(tmp_path, {**mine, **floats})
-        refused("x_test: sample 4 has a value that is not finite", name)
+        assert_refused("x_test: sample 4 has a value that is not finite", name)
 
 
 @pytest.mark.parametrize("largest", [0, 16, 127, 128, 255])
@@ -199,11 +212,11 @@ def test_a_largest_value_far_below_255_is_named(run_prepare, tmp_path, mine, lar
     )
     for part in ("x_train", "x_test"):
         mine[part][0] = largest
-    _, prepared = run_prepare(written(tmp_path, mine))
+    _, preparation = run_prepare(written(tmp_path, mine))
     if largest > 127:
-        assert prepared.warnings == []
+        assert preparation.warnings == []
         return
-    (warning,) = prepared.warnings
+    (warning,) = preparation.warnings
     assert (
         f"the largest value of the train and test images is {largest} of 255" in warning
     )
@@ -211,19 +224,22 @@ def test_a_largest_value_far_below_255_is_named(run_prepare, tmp_path, mine, lar
         f"if {largest} should be 1, multiply the values by 255 / {largest}" in warning
     ) == (largest > 0)
     mine["x_train"][0] = 255
-    _, prepared = run_prepare(written(tmp_path, mine))
+    _, preparation = run_prepare(written(tmp_path, mine))
     assert [
-        f"of the test images is {largest} of 255" in line for line in prepared.warnings
+        f"of the test images is {largest} of 255" in line
+        for line in preparation.warnings
     ] == [True]
 
 
-def test_channels_first_are_told_how_to_be_last(refused, tmp_path, mine):
-    first = {name: mine[name].transpose(0, 3, 1, 2) for name in ("x_train", "x_test")}
-    name = written(tmp_path, {**mine, **first})
+def test_channels_first_are_told_how_to_be_last(assert_refused, tmp_path, mine):
+    channels_first = {
+        name: mine[name].transpose(0, 3, 1, 2) for name in ("x_train", "x_test")
+    }
+    name = written(tmp_path, {**mine, **channels_first})
     for fit in ("exact", "resize"):  # also with --shape
         remedy = r"the images are 3×5×4, the model takes 5×4×3: of channels first, write x.transpose\(0, 2, 3, 1\)"
-        refused(remedy, name, shape=(5, 4, 3), fit=fit)
-        refused(
+        assert_refused(remedy, name, shape=(5, 4, 3), fit=fit)
+        assert_refused(
             "choose a model for 4 channels, or a data set of 1",
             name,
             shape=(5, 4, 1),

@@ -18,10 +18,10 @@ def kaggle(tmp_path, picture):
 
 
 def test_a_fifth_of_each_class_becomes_the_test_set(run_prepare, kaggle):
-    target, prepared = run_prepare("catsvsdogs", source=kaggle, shape=(16, 16, 3))
-    assert prepared.splits["train"].class_counts == {"cat": 16, "dog": 24}
-    assert prepared.splits["test"].class_counts == {"cat": 4, "dog": 6}
-    assert prepared.sources == [kaggle / "train"]
+    target, preparation = run_prepare("catsvsdogs", source=kaggle, shape=(16, 16, 3))
+    assert preparation.splits["train"].class_counts == {"cat": 16, "dog": 24}
+    assert preparation.splits["test"].class_counts == {"cat": 4, "dog": 6}
+    assert preparation.sources == [kaggle / "train"]
     for part in ("train", "test"):
         images, labels = (
             np.load(target / f"x_{part}.npy").astype(int),
@@ -51,13 +51,13 @@ def test_the_split_depends_on_file_names_and_on_nothing_else(
         )
         return {image.tobytes() for image in np.load(target / "x_test.npy")}
 
-    first = test_set(seed=1)
-    assert test_set(seed=2) == first
+    first_names = test_set(seed=1)
+    assert test_set(seed=2) == first_names
     for n in range(20, 25):
         fingerprint(
             f"cat.{n}.jpg"
         )  # a quarter more cats: one more is for the test, and few change sides
-    assert len(test_set(seed=1) & first) >= len(first) - 2
+    assert len(test_set(seed=1) & first_names) >= len(first_names) - 2
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_folder_a_class_serves_too(run_prepare, tmp_path, picture, names):
     for folder, colour in zip(names, (CAT, DOG)):
         for n in range(5):
             picture(f"pets/{folder}/{n}.jpg", colour)
-    target, prepared = run_prepare(
+    target, preparation = run_prepare(
         "catsvsdogs", source=tmp_path / "pets", shape=(8, 8, 3)
     )
-    assert prepared.splits["test"].class_counts == {"cat": 1, "dog": 1}
-    assert prepared.sources == [tmp_path / "pets" / name for name in names]
+    assert preparation.splits["test"].class_counts == {"cat": 1, "dog": 1}
+    assert preparation.sources == [tmp_path / "pets" / name for name in names]
     images, labels = (
         np.load(target / "x_train.npy").astype(int),
         np.load(target / "y_train.npy"),
@@ -80,18 +80,18 @@ def test_a_folder_a_class_serves_too(run_prepare, tmp_path, picture, names):
     assert np.array_equal(images[:, 4, 4, 2] > images[:, 4, 4, 0], labels == 1)
 
 
-def test_an_archive_still_zipped_is_told(refused, tmp_path):
+def test_an_archive_still_zipped_is_told(assert_refused, tmp_path):
     folder = tmp_path / "data" / "catsvsdogs"
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:
         archive.writestr("train/cat.0.jpg", b"")
     for settings in ({}, {"source": folder}, {"source": folder / "train.zip"}):
-        refused(
+        assert_refused(
             r"catsvsdogs/train\.zip is an archive: unpack it", "catsvsdogs", **settings
         )
 
 
-def test_one_class_alone_is_told(refused, kaggle):
+def test_one_class_alone_is_told(assert_refused, kaggle):
     for path in (kaggle / "train").glob("dog.*"):
         path.unlink()
-    refused(r"holds 0 image\(s\) of a dog", "catsvsdogs", source=kaggle)
+    assert_refused(r"holds 0 image\(s\) of a dog", "catsvsdogs", source=kaggle)

@@ -36,13 +36,13 @@ def check_arrays(target, entries):
 def test_the_official_batches_become_images_in_their_own_order(
     run_prepare, cifar10_folder, cifar10_entries
 ):
-    target, prepared = run_prepare("cifar10", source=cifar10_folder)
+    target, preparation = run_prepare("cifar10", source=cifar10_folder)
     check_arrays(target, cifar10_entries)
-    assert prepared.splits["test"].class_counts["frog"] == 1
-    assert sorted(prepared.sources) == sorted(
+    assert preparation.splits["test"].class_counts["frog"] == 1
+    assert sorted(preparation.sources) == sorted(
         (cifar10_folder / "cifar-10-batches-py").iterdir()
     )
-    assert prepared.warnings == [
+    assert preparation.warnings == [
         "30 training and 10 test samples; 50,000 and 10,000 are published"
     ]
 
@@ -77,7 +77,7 @@ class Runs:
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_runs_none(
-    refused, cifar10_folder, tmp_path
+    assert_refused, cifar10_folder, tmp_path
 ):
     trace = tmp_path / "trace"
     path = cifar10_folder / "cifar-10-batches-py" / "data_batch_3"
@@ -88,7 +88,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(
                 protocol,
             )
         )
-        refused(
+        assert_refused(
             r"data_batch_3 is refused: it names \w+\.eval.*download the official",
             "cifar10",
             source=cifar10_folder,
@@ -159,13 +159,13 @@ SMALL = {
 
 
 @pytest.mark.parametrize("kind", SMALL)
-def test_a_small_pickle_takes_little_memory(kind, refused, cifar10_folder):
+def test_a_small_pickle_takes_little_memory(kind, assert_refused, cifar10_folder):
     content, message = SMALL[kind]
     (cifar10_folder / "cifar-10-batches-py" / "data_batch_1").write_bytes(content)
-    refused("", "cifar10", source=cifar10_folder)  # what is imported
+    assert_refused("", "cifar10", source=cifar10_folder)  # what is imported
     tracemalloc.start()
     try:
-        refused(message, "cifar10", source=cifar10_folder)
+        assert_refused(message, "cifar10", source=cifar10_folder)
         assert tracemalloc.get_traced_memory()[1] <= 100 * len(content) + 1_000_000
     finally:
         tracemalloc.stop()
@@ -183,23 +183,27 @@ def test_a_small_pickle_takes_little_memory(kind, refused, cifar10_folder):
     ids=range(5),
 )
 def test_a_batch_of_another_kind_is_named_with_what_is_wrong(
-    refused, cifar10_folder, cifar10_entries, change, message
+    assert_refused, cifar10_folder, cifar10_entries, change, message
 ):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
     path.write_bytes(pickle.dumps({**cifar10_entries["test_batch"], **change}, 2))
-    refused(f"test_batch.* .*{message}", "cifar10", source=cifar10_folder)
+    assert_refused(f"test_batch.* .*{message}", "cifar10", source=cifar10_folder)
 
 
-def test_a_batch_that_is_cut_anywhere_or_missing_is_named(refused, cifar10_folder):
+def test_a_batch_that_is_cut_anywhere_or_missing_is_named(
+    assert_refused, cifar10_folder
+):
     path = cifar10_folder / "cifar-10-batches-py" / "test_batch"
     content = path.read_bytes()
     for size in (0, 100, 30_900):
         path.write_bytes(content[:size])
-        refused(
+        assert_refused(
             "test_batch is not a readable CIFAR batch", "cifar10", source=cifar10_folder
         )
     path.with_name("data_batch_4").unlink()
-    refused("cifar-10-batches-py lacks data_batch_4", "cifar10", source=cifar10_folder)
+    assert_refused(
+        "cifar-10-batches-py lacks data_batch_4", "cifar10", source=cifar10_folder
+    )
 
 
 def publish(monkeypatch, server, archive):
@@ -213,8 +217,8 @@ def publish(monkeypatch, server, archive):
 def test_without_a_source_the_archive_is_downloaded_and_unpacked(
     run_prepare, server, monkeypatch, cifar10_entries, tmp_path
 ):
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+    packed_file = io.BytesIO()
+    with tarfile.open(fileobj=packed_file, mode="w:gz") as tar:
         for name, content in [
             ("../../outside", {}),
             ("readme.html", {}),
@@ -223,26 +227,26 @@ def test_without_a_source_the_archive_is_downloaded_and_unpacked(
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.size = len(python2_batch(content))
             tar.addfile(member, io.BytesIO(python2_batch(content)))
-    server.files["/cifar-10-python.tar.gz"] = packed.getvalue()
-    publish(monkeypatch, server, packed.getvalue())
+    server.files["/cifar-10-python.tar.gz"] = packed_file.getvalue()
+    publish(monkeypatch, server, packed_file.getvalue())
 
     check_arrays(run_prepare("cifar10")[0], cifar10_entries)
-    there = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
-    assert available("cifar10", tmp_path / "data") == there
-    assert sorted(path.name for path in there.iterdir()) == sorted(cifar10_entries)
+    there_path = tmp_path / "data" / "cifar10" / "cifar-10-batches-py"
+    assert available("cifar10", tmp_path / "data") == there_path
+    assert sorted(path.name for path in there_path.iterdir()) == sorted(cifar10_entries)
     assert not list(tmp_path.glob("**/outside"))
     assert not list(tmp_path.glob("**/*.tar.gz"))
 
 
 def test_an_archive_put_there_by_hand_is_unpacked_if_it_is_the_official_one(
-    run_prepare, refused, monkeypatch, server, cifar10_folder, tmp_path
+    run_prepare, assert_refused, monkeypatch, server, cifar10_folder, tmp_path
 ):
     archive = tmp_path / "data" / "cifar10" / "cifar-10-python.tar.gz"
     archive.parent.mkdir(parents=True)
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(cifar10_folder / "cifar-10-batches-py", "cifar-10-batches-py")
     monkeypatch.setattr(cifar, "SITE", server.url)
-    refused(
+    assert_refused(
         r"tar\.gz is not the published file, by its SHA-256, and could not be downloaded",
         "cifar10",
     )
@@ -281,18 +285,18 @@ def batches(tmp_path):
 
 def test_the_fine_labels_and_their_names_are_taken(run_prepare, batches):
     folder, contents = batches
-    target, prepared = run_prepare("cifar100", source=folder.parent)
+    target, preparation = run_prepare("cifar100", source=folder.parent)
     assert np.load(target / "y_train.npy").tolist() == contents["train"][b"fine_labels"]
     rows = contents["test"][b"data"].reshape(7, 3, 32, 32)
     assert np.array_equal(np.load(target / "x_test.npy")[..., 2], rows[:, 2])
-    assert prepared.class_names[42] == "thing 42"
+    assert preparation.class_names[42] == "thing 42"
     assert np.load(target / "y_test.npz")["arr_0"].shape == (7, 100)
     assert available("cifar100", folder.parent.parent) == folder
 
 
-def test_a_meta_file_without_the_names_is_told(refused, batches):
+def test_a_meta_file_without_the_names_is_told(assert_refused, batches):
     folder, _ = batches
     (folder / "meta").write_bytes(python2_batch({b"fine_label_names": [b"one"]}))
-    refused(
+    assert_refused(
         "meta: `fine_label_names` is not a list of 100 names", "cifar100", source=folder
     )

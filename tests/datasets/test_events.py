@@ -38,8 +38,8 @@ def histogram(events, shape, bin_us):
         np.arange(0, (steps + 1) * bin_us, bin_us),
         *(np.arange(size + 1) for size in shape),
     ]
-    kept = time < steps * bin_us
-    columns = np.stack([time, events.y, events.x, events.polarity], axis=1)[kept]
+    in_time = time < steps * bin_us
+    columns = np.stack([time, events.y, events.x, events.polarity], axis=1)[in_time]
     return np.histogramdd(columns, [edge - 0.5 for edge in edges])[0]
 
 
@@ -49,7 +49,7 @@ def random_events(seed, shape=SENSOR, last=30_000):
     return Events(np.sort(rng.integers(50, last, 400)), x, y, p)
 
 
-def structured(events):
+def to_records(events):
     array = np.zeros(
         events.time.size, [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]
     )
@@ -65,9 +65,11 @@ def structured(events):
 @pytest.mark.parametrize("bin_us", [1, 700, 1000, 40_000])
 def test_bins_are_a_histogram_whatever_the_order_of_the_events(bin_us):
     events = random_events(1, last=900 if bin_us == 1 else 30_000)
-    mixed = np.random.default_rng(2).permutation(events.time.size)
+    mixed_order = np.random.default_rng(2).permutation(events.time.size)
     steps = binned(
-        Events(*(getattr(events, n)[mixed] for n in ("time", "x", "y", "polarity"))),
+        Events(
+            *(getattr(events, n)[mixed_order] for n in ("time", "x", "y", "polarity"))
+        ),
         SENSOR,
         bin_us,
         "it",
@@ -94,7 +96,7 @@ def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polariti
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changes", "message"),
     [
         (
             {"x": [3, 40], "y": [40, 2]},
@@ -107,12 +109,15 @@ def test_events_outside_the_sensor_are_counted_and_one_channel_has_both_polariti
         ),
     ],
 )
-def test_recordings_that_cannot_be_meant_are_refused(changed, message):
-    plain = {"time": [0, 1], "x": [0, 0], "y": [0, 0], "polarity": [0, 1]}
+def test_recordings_that_cannot_be_meant_are_refused(changes, message):
+    recording = {"time": [0, 1], "x": [0, 0], "y": [0, 0], "polarity": [0, 1]}
     with pytest.raises(InputError, match=message):
         binned(
             Events(
-                **{k: np.array(v, np.int64) for k, v in {**plain, **changed}.items()}
+                **{
+                    k: np.array(v, np.int64)
+                    for k, v in {**recording, **changes}.items()
+                }
             ),
             SENSOR,
             1000,
@@ -132,18 +137,18 @@ def test_times_before_zero_are_shifted_and_a_recording_without_events_is_silent(
             events[name], time=events[name].time - events[name].time.min() - shift
         )
     (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
-    for name, one in events.items():
-        np.save(folder / f"{name}.npy", structured(one))
-    np.save(folder / "silent.npy", structured(events["plain"])[:0])
-    target, prepared = run_prepare(f"events:{tmp_path / 'own'}", shape=SENSOR)
-    expected = [
-        *(histogram(one, SENSOR, 1000) for one in events.values()),
+    for name, event in events.items():
+        np.save(folder / f"{name}.npy", to_records(event))
+    np.save(folder / "silent.npy", to_records(events["plain"])[:0])
+    target, preparation = run_prepare(f"events:{tmp_path / 'own'}", shape=SENSOR)
+    expected_frames = [
+        *(histogram(event, SENSOR, 1000) for event in events.values()),
         np.zeros((1, *SENSOR)),
     ]
-    assert sorted(one.tobytes() for one in frames(target)) == sorted(
-        one.astype(np.float32).tobytes() for one in expected
+    assert sorted(event.tobytes() for event in frames(target)) == sorted(
+        event.astype(np.float32).tobytes() for event in expected_frames
     )
-    _, early, silent = prepared.warnings  # the first is of the last, partial bins
+    _, early, silent = preparation.warnings  # the first is of the last, partial bins
     assert re.match(
         r"2 of 4 recordings begin at a negative time, the first .*/earl(y|ier)\.npy at -",
         early,
@@ -176,61 +181,63 @@ def nmnist(tmp_path):
     return folder, recordings
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("is_zip", [False, True])
 def test_nmnist_in_the_order_of_mnist_from_folders_or_a_zip_file(
-    run_prepare, nmnist, packed
+    run_prepare, nmnist, is_zip
 ):
     folder, recordings = nmnist
-    if packed:
+    if is_zip:
         with zipfile.ZipFile(folder / "Test.zip", "w") as archive:
             for path in (folder / "Test").rglob("*"):
                 archive.write(path, path.relative_to(folder))
         shutil.rmtree(folder / "Test")
-    target, prepared = run_prepare("nmnist", source=folder)
-    expected = [
+    target, preparation = run_prepare("nmnist", source=folder)
+    expected_counts = [
         histogram(recordings[digit], SENSOR, 1000) for digit in range(9, -1, -1)
     ]
-    for found, dense in zip(frames(target), expected):
-        np.testing.assert_array_equal(found, dense)
+    for found_frame, dense in zip(frames(target), expected_counts):
+        np.testing.assert_array_equal(found_frame, dense)
     assert np.load(target / "y_test.npy").tolist() == list(range(9, -1, -1))
-    longest = max(map(len, expected))
-    assert prepared.splits["test"].shape == (10, longest, *SENSOR)
-    assert prepared.sources == [folder / ("Test.zip" if packed else "Test")]
+    longest = max(map(len, expected_counts))
+    assert preparation.splits["test"].shape == (10, longest, *SENSOR)
+    assert preparation.sources == [folder / ("Test.zip" if is_zip else "Test")]
     assert sorted(path.name for path in target.iterdir()) == ["x_test.h5", "y_test.npy"]
     block = EventSamples(target / "x_test.h5")[2:9].frames(0, longest)
     np.testing.assert_array_equal(
         block,
         [
-            np.pad(one, [(0, longest - len(one)), *[(0, 0)] * 3])
-            for one in expected[2:9]
+            np.pad(frame, [(0, longest - len(frame)), *[(0, 0)] * 3])
+            for frame in expected_counts[2:9]
         ],
     )
     assert np.abs(block).max() > 0
-    clipped, _ = run_prepare("nmnist", source=folder, binary=True, bin_us=5000)
+    clipped_preparation, _ = run_prepare(
+        "nmnist", source=folder, binary=True, bin_us=5000
+    )
     np.testing.assert_array_equal(
-        frames(clipped)[3], histogram(recordings[6], SENSOR, 5000) > 0
+        frames(clipped_preparation)[3], histogram(recordings[6], SENSOR, 5000) > 0
     )
 
 
-def test_damaged_recordings_of_nmnist_are_named(refused, nmnist, tmp_path):
+def test_damaged_recordings_of_nmnist_are_named(assert_refused, nmnist, tmp_path):
     folder, _ = nmnist
-    refused("model takes 28×28×2", "nmnist", source=folder, shape=(28, 28, 2))
+    assert_refused("model takes 28×28×2", "nmnist", source=folder, shape=(28, 28, 2))
     path = folder / "Test" / "3" / "00006.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    refused(
+    assert_refused(
         r"00006\.bin has 1,999 bytes, not a multiple of 5: it is truncated",
         "nmnist",
         source=folder,
     )
     path.unlink()
-    refused(r"Test/3 holds no \.bin file", "nmnist", source=folder)
-    refused("holds neither Test/ nor Test.zip", "nmnist", source=tmp_path)
+    assert_refused(r"Test/3 holds no \.bin file", "nmnist", source=folder)
+    assert_refused("holds neither Test/ nor Test.zip", "nmnist", source=tmp_path)
     (tmp_path / "Test.zip").write_bytes(b"PK")
-    refused("Test.zip is not a complete zip file", "nmnist", source=tmp_path)
+    assert_refused("Test.zip is not a complete zip file", "nmnist", source=tmp_path)
 
 
 def test_the_units_of_spoken_digits_are_counted_in_each_bin(
-    run_prepare, refused, tmp_path
+    run_prepare, assert_refused, tmp_path
 ):
     rng = np.random.default_rng(5)
     seconds = [
@@ -246,13 +253,13 @@ def test_the_units_of_spoken_digits_are_counted_in_each_bin(
                 dataset = file.create_dataset(
                     f"spikes/{name}", (2,), h5py.special_dtype(vlen=np.dtype(kind))
                 )
-                for i, one in enumerate(values):
-                    dataset[i] = one
+                for i, value in enumerate(values):
+                    dataset[i] = value
             file["labels"] = np.array([19, 0])
             file["extra/keys"] = [f"class {i}".encode() for i in range(20)]
-    target, prepared = run_prepare("shd", source=tmp_path)
+    target, preparation = run_prepare("shd", source=tmp_path)
     for part in ("train", "test"):
-        for found, times, unit in zip(frames(target, part), seconds, units):
+        for found_frame, times, unit in zip(frames(target, part), seconds, units):
             zeros = np.zeros(len(unit), np.int64)
             events = Events(
                 np.floor(times.astype(float) * 1e6).astype(int),
@@ -261,15 +268,16 @@ def test_the_units_of_spoken_digits_are_counted_in_each_bin(
                 zeros,
             )
             np.testing.assert_array_equal(
-                found.reshape(-1, 700), histogram(events, (1, 700, 1), 1000)[:, 0, :, 0]
+                found_frame.reshape(-1, 700),
+                histogram(events, (1, 700, 1), 1000)[:, 0, :, 0],
             )
         assert np.load(target / f"y_{part}.npy").tolist() == [19, 0]
-    assert prepared.class_names[19] == "class 19"
+    assert preparation.class_names[19] == "class 19"
     assert (
         "2 training and 2 test samples; 8,156 and 2,264 are published"
-        in prepared.warnings
+        in preparation.warnings
     )
-    refused(
+    assert_refused(
         "sensor of 1×700×1, the model takes 1×1×70",
         "shd",
         source=tmp_path,
@@ -292,7 +300,7 @@ def gestures(tmp_path):
     ):
         path = tmp_path / "gestures" / "test" / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        array = structured(events[name])
+        array = to_records(events[name])
         if name == "one":
             np.save(path.with_suffix(".npy"), array)
         elif name == "two":  # the order and types of Prophesee's tools
@@ -309,51 +317,51 @@ def gestures(tmp_path):
 
 def test_events_of_the_user_in_every_layout(run_prepare, gestures):
     folder, events = gestures
-    target, prepared = run_prepare(f"events:{folder}", shape=(20, 30, 2))
-    assert prepared.class_names == ["down", "up"]
-    assert prepared.splits["test"].class_counts == {"down": 2, "up": 2}
-    found = {
-        one.tobytes(): label
-        for one, label in zip(frames(target), np.load(target / "y_test.npy"))
+    target, preparation = run_prepare(f"events:{folder}", shape=(20, 30, 2))
+    assert preparation.class_names == ["down", "up"]
+    assert preparation.splits["test"].class_counts == {"down": 2, "up": 2}
+    found_samples = {
+        frame.tobytes(): label
+        for frame, label in zip(frames(target), np.load(target / "y_test.npy"))
     }
-    for name, one in events.items():
-        dense = histogram(one, (20, 30, 2), 1000).astype(np.float32)
-        assert found[dense.tobytes()] == (name in ("one", "two"))
-    target, prepared = run_prepare(f"events:{folder}", shape=(20, 28, 2))
-    outside = sum(int((one.x >= 28).sum()) for one in events.values())
-    assert prepared.outside == outside
-    counted = int(sum(one.sum() for one in frames(target)))
-    assert prepared.warnings == [
-        f"{outside} events are outside the sensor of 20×28 and ignored; {counted:,} are counted",
-        f"{sum(one.time.size for one in events.values()) - outside - counted} events after the last complete bin of "
-        "1,000 µs of a sample are ignored",
+    for name, frame in events.items():
+        dense = histogram(frame, (20, 30, 2), 1000).astype(np.float32)
+        assert found_samples[dense.tobytes()] == (name in ("one", "two"))
+    target, preparation = run_prepare(f"events:{folder}", shape=(20, 28, 2))
+    outside = sum(int((frame.x >= 28).sum()) for frame in events.values())
+    assert preparation.outside == outside
+    event_count = int(sum(frame.sum() for frame in frames(target)))
+    assert preparation.warnings == [
+        f"{outside} events are outside the sensor of 20×28 and ignored; {event_count:,} are counted",
+        f"{sum(frame.time.size for frame in events.values()) - outside - event_count} events "
+        "after the last complete bin of 1,000 µs of a sample are ignored",
     ]
 
 
 def test_recordings_shorter_than_a_step_are_counted_and_refused_if_all_are(
-    run_prepare, refused, tmp_path
+    run_prepare, assert_refused, tmp_path
 ):
     """As times in ms instead of µs are."""
     (folder := tmp_path / "own" / "test" / "a").mkdir(parents=True)
     for number, last in enumerate((80, 900, 999)):
-        np.save(folder / f"{number}.npy", structured(random_events(number, last=last)))
-    np.save(folder / "silent.npy", structured(random_events(0))[:0])
+        np.save(folder / f"{number}.npy", to_records(random_events(number, last=last)))
+    np.save(folder / "silent.npy", to_records(random_events(0))[:0])
     name = f"events:{tmp_path / 'own'}"
     message = (
         r"all recordings are shorter than a time step of 1,000 µs, the first .*\.npy: times must be in µs "
         r"\(multiply ms by 1000\); or give a smaller --bin-us"
     )
-    refused(message, name, shape=SENSOR)
-    np.save(folder / "long.npy", structured(random_events(3, last=30_000)))
-    target, prepared = run_prepare(name, shape=SENSOR)
-    assert sorted(len(one) for one in frames(target))[:4] == [1, 1, 1, 1]
-    (line,) = [line for line in prepared.warnings if "are shorter" in line]
+    assert_refused(message, name, shape=SENSOR)
+    np.save(folder / "long.npy", to_records(random_events(3, last=30_000)))
+    target, preparation = run_prepare(name, shape=SENSOR)
+    assert sorted(len(frame) for frame in frames(target))[:4] == [1, 1, 1, 1]
+    (line,) = [line for line in preparation.warnings if "are shorter" in line]
     assert re.match(
         r"3 of 5 recordings are shorter than a time step of 1,000 µs, the first .*/[012]\.npy: each",
         line,
     )
-    _, prepared = run_prepare(name, shape=SENSOR, bin_us=1)
-    assert [line for line in prepared.warnings if "are shorter" in line] == []
+    _, preparation = run_prepare(name, shape=SENSOR, bin_us=1)
+    assert [line for line in preparation.warnings if "are shorter" in line] == []
 
 
 LARGE = random_events(0, shape=(480, 640, 2))
@@ -373,7 +381,7 @@ FLOATS = {"t": np.zeros(3), **dict.fromkeys("xyp", [0] * 3)}
         ),
         (
             lambda test: np.save(
-                test / "up/one.npy", structured(LARGE)[["t", "x", "p"]]
+                test / "up/one.npy", to_records(LARGE)[["t", "x", "p"]]
             ),
             r"one\.npy has no field y",
         ),
@@ -382,19 +390,19 @@ FLOATS = {"t": np.zeros(3), **dict.fromkeys("xyp", [0] * 3)}
             r"one\.npz: t is float64 of shape \(3,\): write one",
         ),
         (
-            lambda test: np.save(test / "up/one.npy", structured(LARGE)),
+            lambda test: np.save(test / "up/one.npy", to_records(LARGE)),
             r"one\.npy: 400 of 400 events are outside the",
         ),
         (shutil.rmtree, "gestures lacks test/"),
     ],
     ids=range(6),
 )
-def test_bad_files_of_the_user_are_named(refused, gestures, spoil, message):
+def test_bad_files_of_the_user_are_named(assert_refused, gestures, spoil, message):
     spoil(gestures[0] / "test")
-    refused(message, f"events:{gestures[0]}", shape=(20, 30, 2))
+    assert_refused(message, f"events:{gestures[0]}", shape=(20, 30, 2))
 
 
-def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path):
+def test_currents_of_each_step_keep_their_values(run_prepare, assert_refused, tmp_path):
     rng = np.random.default_rng(6)
     x = np.where(rng.random((5, 7, 12)) < 0.4, rng.normal(size=(5, 7, 12)), 0).astype(
         np.float32
@@ -403,98 +411,110 @@ def test_currents_of_each_step_keep_their_values(run_prepare, refused, tmp_path)
     np.save(tmp_path / "y_test.npy", np.array([2, 0, 1, 1, 0]))
     name = f"steps:{tmp_path}"
     assert find_dataset(name).spec.shape == (1, 1, 12)
-    target, prepared = run_prepare(name)
-    assert prepared.class_names == ["0", "1", "2"]
-    found = sorted(
-        (one.tobytes(), label)
-        for one, label in zip(frames(target), np.load(target / "y_test.npy"))
+    target, preparation = run_prepare(name)
+    assert preparation.class_names == ["0", "1", "2"]
+    found_samples = sorted(
+        (frame.tobytes(), label)
+        for frame, label in zip(frames(target), np.load(target / "y_test.npy"))
     )
-    assert found == sorted(
-        (one.tobytes(), label) for one, label in zip(x, [2, 0, 1, 1, 0])
+    assert found_samples == sorted(
+        (frame.tobytes(), label) for frame, label in zip(x, [2, 0, 1, 1, 0])
     )
-    assert prepared.warnings == []
-    refused(
+    assert preparation.warnings == []
+    assert_refused(
         "has 12 values in each step, the model takes 1×1×38", name, shape=(1, 1, 38)
     )
     np.save(tmp_path / "x_train.npy", x.astype(np.float64))
     np.save(tmp_path / "y_train.npy", np.zeros(5, int))
-    refused(r"x_train\.npy is float64 of shape \(5, 7, 12\): write float32", name)
+    assert_refused(
+        r"x_train\.npy is float64 of shape \(5, 7, 12\): write float32", name
+    )
     x[3, 2, 1] = np.nan
     np.save(tmp_path / "x_train.npy", x)
-    refused("sample 3 has a value that is not finite", name)
+    assert_refused("sample 3 has a value that is not finite", name)
     (tmp_path / "y_test.npy").unlink()
-    refused(r"lacks y_test\.npy", name)
+    assert_refused(r"lacks y_test\.npy", name)
 
 
-def test_images_of_each_step_have_the_channels_last(run_prepare, refused, tmp_path):
-    first = (
+def test_images_of_each_step_have_the_channels_last(
+    run_prepare, assert_refused, tmp_path
+):
+    channels_first = (
         np.random.default_rng(7).random((3, 4, 2, 3, 5)).astype(np.float32)
     )  # channels, height, width
     np.save(tmp_path / "y_test.npy", np.zeros(3, int))
-    np.save(tmp_path / "x_test.npy", first.reshape(3, 4, 30))
+    np.save(tmp_path / "x_test.npy", channels_first.reshape(3, 4, 30))
     name, shape = f"steps:{tmp_path}", (3, 5, 2)
     advice = r"write \(samples, steps, 3, 5, 2\); .* x\.reshape\(3, 4, 2, 3, 5\)\.transpose\(0, 1, 3, 4, 2\)"
-    refused(f"flat vectors, .* {advice}", name, shape=shape)
-    np.save(tmp_path / "x_test.npy", first)
-    refused(r"channels first, .* x\.transpose\(0, 1, 3, 4, 2\)", name, shape=shape)
+    assert_refused(f"flat vectors, .* {advice}", name, shape=shape)
+    np.save(tmp_path / "x_test.npy", channels_first)
+    assert_refused(
+        r"channels first, .* x\.transpose\(0, 1, 3, 4, 2\)", name, shape=shape
+    )
     np.save(
         tmp_path / "x_test.npy",
-        first.reshape(3, 4, 30).reshape(3, 4, 2, 3, 5).transpose(0, 1, 3, 4, 2),
+        channels_first.reshape(3, 4, 30)
+        .reshape(3, 4, 2, 3, 5)
+        .transpose(0, 1, 3, 4, 2),
     )
     target, _ = run_prepare(name)
-    found = {one.tobytes() for one in frames(target)}
-    assert found == {
+    found_frames = {one_frame.tobytes() for one_frame in frames(target)}
+    assert found_frames == {
         np.stack([frame[0], frame[1]], axis=-1).tobytes()
-        for frame in first.swapaxes(1, 2)
+        for frame in channels_first.swapaxes(1, 2)
     }
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64])
 def test_integers_of_each_step_are_numbers_of_spikes(
-    run_prepare, refused, tmp_path, dtype
+    run_prepare, assert_refused, tmp_path, dtype
 ):
     spikes = np.random.default_rng(8).integers(0, 3, (3, 4, 6)).astype(dtype)
     np.save(tmp_path / "x_test.npy", spikes)
     np.save(tmp_path / "y_test.npy", np.zeros(3, int))
-    target, prepared = run_prepare(f"steps:{tmp_path}")
-    assert (prepared.splits["test"].dtype, prepared.whole, prepared.warnings) == (
+    target, preparation = run_prepare(f"steps:{tmp_path}")
+    assert (
+        preparation.splits["test"].dtype,
+        preparation.whole,
+        preparation.warnings,
+    ) == (
         "uint32",
         False,
         [],
     )
-    assert {one.tobytes() for one in frames(target)} == {
-        one.astype(np.float32).tobytes() for one in spikes
+    assert {frame.tobytes() for frame in frames(target)} == {
+        frame.astype(np.float32).tobytes() for frame in spikes
     }
     np.save(tmp_path / "x_test.npy", spikes.astype(np.float32))
-    _, prepared = run_prepare(f"steps:{tmp_path}")
-    assert (prepared.splits["test"].dtype, prepared.whole) == ("float32", True)
-    assert "if they are spike counts, use an integer dtype" in prepared.warnings[0]
+    _, preparation = run_prepare(f"steps:{tmp_path}")
+    assert (preparation.splits["test"].dtype, preparation.whole) == ("float32", True)
+    assert "if they are spike counts, use an integer dtype" in preparation.warnings[0]
     for wrong in (-1, 2**24 + 1):
         np.save(
             tmp_path / "x_test.npy",
             np.where(np.arange(6) == 2, wrong, spikes.astype(np.int64)),
         )
-        refused(
+        assert_refused(
             f"has {wrong} spikes in a step, not 0 to 16,777,216", f"steps:{tmp_path}"
         )
 
 
 def test_moving_digits_are_the_same_each_time_and_of_different_lengths(run_prepare):
-    def prepared(**options):
-        target, described = run_prepare("digit_events", limit=20, **options)
+    def prepare_digits(**options):
+        target, described_description = run_prepare("digit_events", limit=20, **options)
         return (
             target,
-            described,
+            described_description,
             hashlib.sha256((target / "x_train.h5").read_bytes()).hexdigest(),
         )
 
-    (target, described, first), (_, _, again), (*_, other) = (
-        prepared(seed=seed) for seed in (0, 0, 1)
+    (target, description, first_hashes), (_, _, again), (*_, other_hashes) = (
+        prepare_digits(seed=seed) for seed in (0, 0, 1)
     )
-    assert first == again
-    assert first != other
-    assert described.outside == 0
-    assert described.splits["train"].class_counts == {
+    assert first_hashes == again
+    assert first_hashes != other_hashes
+    assert description.outside == 0
+    assert description.splits["train"].class_counts == {
         str(digit): 2 for digit in range(10)
     }
     lengths = EventSamples(target / "x_test.h5").lengths
@@ -513,12 +533,16 @@ def test_the_events_of_a_moving_digit_follow_the_differences_of_its_pictures():
     for position in range(10):
         seen, events = moving.pictures(position), moving.events(position)
         digit = moving.images[position].astype(int)
-        for at, corner in zip(
+        for step, corner in zip(
             range(0, len(seen), (len(seen) - 1) // 3), digit_events.CORNERS
         ):
-            expected = np.zeros((12, 12), int)
-            expected[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8] = digit
-            np.testing.assert_array_equal(seen[at], expected * digit_events.UNIT**2)
+            expected_events = np.zeros((12, 12), int)
+            expected_events[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8] = (
+                digit
+            )
+            np.testing.assert_array_equal(
+                seen[step], expected_events * digit_events.UNIT**2
+            )
         # Halfway between pixels a picture is the mean of two: brightness is neither lost nor made.
         assert set(seen.sum(axis=(1, 2))) == {digit.sum() * digit_events.UNIT**2}
         signs = np.where(events.polarity > 0, 1, -1)

@@ -24,7 +24,7 @@ def pets(tmp_path, picture):
 def test_classes_are_the_folders_in_order_with_or_without_a_training_set(
     run_prepare, pets
 ):
-    target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    target, preparation = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (16, 5, 7, 3)
     assert np.array_equal(
@@ -33,13 +33,13 @@ def test_classes_are_the_folders_in_order_with_or_without_a_training_set(
         * np.ones((5, 7, 1), np.uint8)
         * 255,
     )
-    assert prepared.class_names == ["ant", "bee", "cow"]
-    assert prepared.splits["test"].class_counts == {"ant": 4, "bee": 2, "cow": 2}
+    assert preparation.class_names == ["ant", "bee", "cow"]
+    assert preparation.splits["test"].class_counts == {"ant": 4, "bee": 2, "cow": 2}
     assert np.bincount(np.load(target / "y_test.npy")[:4]).tolist() == [2, 1, 1]
-    assert prepared.version.startswith("24 pictures")
-    assert prepared.sources == [pets / "train", pets / "test"]
+    assert preparation.version.startswith("24 pictures")
+    assert preparation.sources == [pets / "train", pets / "test"]
     shutil.rmtree(pets / "train")
-    target, prepared = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
+    target, preparation = run_prepare(f"folder:{pets}", shape=(5, 7, 3))
     images, labels = np.load(target / "x_test.npy"), np.load(target / "y_test.npy")
     assert np.array_equal(
         images,
@@ -47,18 +47,21 @@ def test_classes_are_the_folders_in_order_with_or_without_a_training_set(
         * np.ones((5, 7, 1), np.uint8)
         * 255,
     )
-    assert (list(prepared.splits), prepared.sources) == (["test"], [pets])
+    assert (list(preparation.splits), preparation.sources) == (["test"], [pets])
 
 
 def test_another_collection_has_another_version(run_prepare, pets, picture):
-    first = run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version
-    assert run_prepare(f"folder:{pets}", shape=(5, 7, 3), seed=9)[1].version == first
+    first_version = run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version
+    assert (
+        run_prepare(f"folder:{pets}", shape=(5, 7, 3), seed=9)[1].version
+        == first_version
+    )
     (pets / "test" / "cow" / "0.png").rename(pets / "test" / "cow" / "7.png")
-    assert run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version != first
+    assert run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version != first_version
 
 
 @pytest.fixture
-def decoded(run_prepare, tmp_path, picture):
+def decode(run_prepare, tmp_path, picture):
     """Write a picture into the folders of one class, and return the prepared pixels."""
 
     def pixels(shape, name, *content, **save):
@@ -71,10 +74,10 @@ def decoded(run_prepare, tmp_path, picture):
     return pixels
 
 
-def test_a_picture_of_the_right_size_keeps_every_pixel(decoded):
+def test_a_picture_of_the_right_size_keeps_every_pixel(decode):
     array = np.random.default_rng(0).integers(0, 256, (9, 5, 3), dtype=np.uint8)
-    assert np.array_equal(decoded((9, 5, 3), "0.png", array), array)
-    grey = decoded((9, 5, 1), "0.png", array)[..., 0]
+    assert np.array_equal(decode((9, 5, 3), "0.png", array), array)
+    grey = decode((9, 5, 1), "0.png", array)[..., 0]
     assert np.abs(grey - array @ [0.299, 0.587, 0.114]).max() <= 1  # ITU-R 601-2 luma
 
 
@@ -87,40 +90,40 @@ UPRIGHT = {
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_a_picture_taken_with_a_turned_camera_is_turned_upright(decoded, orientation):
-    stored = np.arange(15, dtype=np.uint8).reshape(3, 5)
+def test_a_picture_taken_with_a_turned_camera_is_turned_upright(decode, orientation):
+    stored_pixels = np.arange(15, dtype=np.uint8).reshape(3, 5)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    upright = decoded(
-        (5, 3, 1) if orientation > 4 else (3, 5, 1), "0.png", stored, exif=exif
+    upright = decode(
+        (5, 3, 1) if orientation > 4 else (3, 5, 1), "0.png", stored_pixels, exif=exif
     )[..., 0]
-    for (r, c), value in np.ndenumerate(stored):
+    for (r, c), value in np.ndenumerate(stored_pixels):
         assert upright[UPRIGHT[orientation](r, c, 3, 5)] == value
 
 
 def test_a_grey_picture_serves_a_colour_model_and_other_files_are_passed_over(
-    decoded, picture, tmp_path
+    decode, picture, tmp_path
 ):
     picture("own/train/a/0.PNG")
-    for other in ("Thumbs.db", ".hidden.png", "readme.txt"):
-        (tmp_path / "own/train/a" / other).write_bytes(b"?")
+    for other_name in ("Thumbs.db", ".hidden.png", "readme.txt"):
+        (tmp_path / "own/train/a" / other_name).write_bytes(b"?")
     assert np.array_equal(
-        decoded((4, 4, 3), "0.PNG", np.full((4, 4), 77, np.uint8)),
+        decode((4, 4, 3), "0.PNG", np.full((4, 4), 77, np.uint8)),
         np.full((4, 4, 3), 77),
     )
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif", "webp", "bmp", "gif", "ppm"])
-def test_all_formats_are_read(decoded, suffix):
+def test_all_formats_are_read(decode, suffix):
     assert (
-        np.abs(decoded((4, 6, 3), f"0.{suffix}").astype(int) - (200, 100, 50)).max() < 8
+        np.abs(decode((4, 6, 3), f"0.{suffix}").astype(int) - (200, 100, 50)).max() < 8
     )
 
 
-def test_damaged_metadata_do_not_matter(decoded):
-    damaged = b"Exif\0\0II*\0" + b"\xff" * 40
-    pixels = decoded(
-        (8, 8, 3), "0.jpg", (200, 100, 50), (8, 8), exif=damaged, quality=100
+def test_damaged_metadata_do_not_matter(decode):
+    damaged_content = b"Exif\0\0II*\0" + b"\xff" * 40
+    pixels = decode(
+        (8, 8, 3), "0.jpg", (200, 100, 50), (8, 8), exif=damaged_content, quality=100
     )
     assert np.abs(pixels.astype(int) - (200, 100, 50)).max() < 4
 
@@ -138,7 +141,7 @@ BREAK = {
 
 @pytest.mark.parametrize("damage", BREAK.values(), ids=BREAK)
 def test_a_broken_picture_is_named_counted_and_left_out(
-    run_prepare, refused, tmp_path, picture, damage
+    run_prepare, assert_refused, tmp_path, picture, damage
 ):
     rng = np.random.default_rng(0)
     for n in range(100):
@@ -150,10 +153,10 @@ def test_a_broken_picture_is_named_counted_and_left_out(
         picture(f"own/test/{name}/0.png")
     broken = tmp_path / "own" / "train" / "a" / "42.png"
     damage(broken)
-    target, prepared = run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
+    target, preparation = run_prepare(f"folder:{tmp_path / 'own'}", shape=(8, 8, 3))
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (99, 8, 8, 3)
-    assert prepared.splits["train"].class_counts == {"a": 49, "b": 50}
+    assert preparation.splits["train"].class_counts == {"a": 49, "b": 50}
     on_disk = {}
     for path in (tmp_path / "own" / "train").glob("*/*.png"):
         if path != broken:
@@ -161,12 +164,12 @@ def test_a_broken_picture_is_named_counted_and_left_out(
                 path.parent.name
             )
     assert {image.tobytes(): label for image, label in zip(images, labels)} == on_disk
-    assert prepared.warnings[0].startswith(
+    assert preparation.warnings[0].startswith(
         f"1 of 100 train images cannot be read and are ignored: {broken}"
     )
 
     damage(tmp_path / "own" / "train" / "b" / "43.png")
-    refused(
+    assert_refused(
         r"2 of 100 .*, more than 1 %: the first is .*4[23]\.png",
         f"folder:{tmp_path / 'own'}",
         shape=(8, 8, 3),
@@ -227,10 +230,10 @@ def test_memory_stays_flat_however_many_pictures_there_are(
     ],
 )
 def test_a_folder_that_is_not_as_expected_is_told_before_any_work(
-    refused, pets, tmp_path, change, message
+    assert_refused, pets, tmp_path, change, message
 ):
     change(pets)
-    refused(message, f"folder:{pets}", shape=(5, 7, 3))
+    assert_refused(message, f"folder:{pets}", shape=(5, 7, 3))
     assert list((tmp_path / "dataset0").iterdir()) == []
 
 

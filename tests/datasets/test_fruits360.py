@@ -14,8 +14,8 @@ def fruits(tmp_path, picture):
     return tmp_path / "fruits360"
 
 
-def check(target, prepared):
-    assert prepared.class_names == ["Apple Red 1", "Kiwi", "Plum"]
+def check(target, preparation):
+    assert preparation.class_names == ["Apple Red 1", "Kiwi", "Plum"]
     images, labels = np.load(target / "x_train.npy"), np.load(target / "y_train.npy")
     assert images.shape == (12, 100, 100, 3)
     assert np.array_equal(images[:, 50, 50].argmax(axis=1), labels)
@@ -34,10 +34,10 @@ def test_classes_are_read_from_disk_in_older_and_deeper_folders_too(
     assert available("fruits360", tmp_path / "data") == deep
 
 
-def test_missing_folders_are_named(refused, fruits, tmp_path):
+def test_missing_folders_are_named(assert_refused, fruits, tmp_path):
     (fruits / "Test").rename(fruits / "Exam")
-    refused("neither Test/ nor Validation/", "fruits360", source=fruits)
-    refused(
+    assert_refused("neither Test/ nor Validation/", "fruits360", source=fruits)
+    assert_refused(
         r"Exam holds no Training/\. Download it from the authors' repository",
         "fruits360",
         source=fruits / "Exam",

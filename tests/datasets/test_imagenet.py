@@ -31,12 +31,12 @@ def test_class_ids_are_those_of_the_class_index(run_prepare, imagenet):
     write_index(
         imagenet, ["n03126707", "crane"], ["n01440764", "tench"], ["n02012849", "crane"]
     )
-    target, prepared = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
+    target, preparation = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
     assert colours(target) == {0: 1, 1: 2, 2: 0}
-    assert prepared.sources == [
+    assert preparation.sources == [
         imagenet / name for name in ("train", "val", "imagenet_class_index.json")
     ]
-    assert prepared.splits["train"].class_counts == {
+    assert preparation.splits["train"].class_counts == {
         "n03126707 crane": 3,
         "n01440764 tench": 3,
         "n02012849 crane": 3,
@@ -46,20 +46,20 @@ def test_class_ids_are_those_of_the_class_index(run_prepare, imagenet):
 def test_without_a_class_index_the_wnids_are_numbered_in_their_order(
     run_prepare, imagenet
 ):
-    target, prepared = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
+    target, preparation = run_prepare("imagenet", source=imagenet, shape=(32, 32, 3))
     assert colours(target) == {0: 2, 1: 0, 2: 1}
-    assert "no imagenet_class_index.json" in prepared.warnings[0]
+    assert "no imagenet_class_index.json" in preparation.warnings[0]
 
 
-def test_more_or_fewer_classes_than_the_index_names_are_told(refused, imagenet):
+def test_more_or_fewer_classes_than_the_index_names_are_told(assert_refused, imagenet):
     write_index(imagenet, ["n03126707", "crane"], ["n01440764", "tench"])
-    refused(
+    assert_refused(
         r"train also holds the class folder\(s\) n02012849: 2 classes are expected",
         "imagenet",
         source=imagenet,
     )
     write_index(imagenet, *([wnid, "x"] for wnid in WNIDS), ["n00000001", "extra"])
-    refused(
+    assert_refused(
         r"train lacks the class folder\(s\) n00000001: 4 classes are expected",
         "imagenet",
         source=imagenet,
@@ -75,9 +75,11 @@ def test_more_or_fewer_classes_than_the_index_names_are_told(refused, imagenet):
     ],
     ids=range(3),
 )
-def test_a_class_index_of_another_form_is_named(refused, imagenet, content, message):
+def test_a_class_index_of_another_form_is_named(
+    assert_refused, imagenet, content, message
+):
     (imagenet / "imagenet_class_index.json").write_bytes(content)
-    refused(
+    assert_refused(
         rf"imagenet_class_index\.json {message}.*put the file of Keras there",
         "imagenet",
         source=imagenet,
@@ -85,21 +87,25 @@ def test_a_class_index_of_another_form_is_named(refused, imagenet, content, mess
 
 
 def test_validation_pictures_not_yet_sorted_into_classes_are_told(
-    refused, imagenet, picture
+    assert_refused, imagenet, picture
 ):
     for path in (imagenet / "val").glob("*/*.JPEG"):
         path.unlink()
         path.parent.rmdir()
     picture("imagenet/val/ILSVRC2012_val_00000001.JPEG")
-    refused("val holds 1 images but no class folders", "imagenet", source=imagenet)
+    assert_refused(
+        "val holds 1 images but no class folders", "imagenet", source=imagenet
+    )
 
 
-def test_what_is_missing_is_named_with_how_to_get_it(refused, imagenet, tmp_path):
+def test_what_is_missing_is_named_with_how_to_get_it(
+    assert_refused, imagenet, tmp_path
+):
     (imagenet / "val").rename(imagenet / "validation")
-    refused(
+    assert_refused(
         r"imagenet lacks val/\. Register at image-net\.org", "imagenet", source=imagenet
     )
-    refused(
+    assert_refused(
         rf"lacks train/ and val/\. Register .* Put it into {tmp_path}/data/imagenet",
         "imagenet",
     )

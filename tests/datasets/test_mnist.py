@@ -20,12 +20,12 @@ def check_arrays(target, arrays):
 def test_idx_files_plain_or_gzipped_become_the_arrays_in_their_own_order(
     run_prepare, mnist_folder, mnist_arrays
 ):
-    target, prepared = run_prepare("mnist", source=mnist_folder)
+    target, preparation = run_prepare("mnist", source=mnist_folder)
     check_arrays(target, mnist_arrays)
-    assert prepared.splits["train"].class_counts == {
+    assert preparation.splits["train"].class_counts == {
         str(digit): 4 for digit in range(10)
     }
-    assert sorted(prepared.sources) == sorted(mnist_folder.iterdir())
+    assert sorted(preparation.sources) == sorted(mnist_folder.iterdir())
 
 
 def test_files_under_the_names_of_other_tools_are_found(
@@ -35,9 +35,9 @@ def test_files_under_the_names_of_other_tools_are_found(
     (mnist_folder / name).rename(
         mnist_folder / "train-images.idx3-ubyte"
     )  # as unpacked by some programs
-    gzipped = mnist_folder / "t10k-images-idx3-ubyte.gz"
-    gzipped.write_bytes(
-        gzip.decompress(gzipped.read_bytes())
+    gzipped_path = mnist_folder / "t10k-images-idx3-ubyte.gz"
+    gzipped_path.write_bytes(
+        gzip.decompress(gzipped_path.read_bytes())
     )  # as browsers unpack without renaming
     check_arrays(run_prepare("mnist", source=mnist_folder)[0], mnist_arrays)
 
@@ -45,9 +45,9 @@ def test_files_under_the_names_of_other_tools_are_found(
 def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
     np.savez(tmp_path / "mnist.npz", **dict(zip(KEYS, mnist_arrays.values())))
     check_arrays(run_prepare("mnist", source=tmp_path)[0], mnist_arrays)
-    target, prepared = run_prepare("mnist", source=tmp_path / "mnist.npz")
+    target, preparation = run_prepare("mnist", source=tmp_path / "mnist.npz")
     check_arrays(target, mnist_arrays)
-    assert prepared.sources == [tmp_path / "mnist.npz"]
+    assert preparation.sources == [tmp_path / "mnist.npz"]
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,21 @@ def test_the_npz_of_keras_is_read(run_prepare, tmp_path, mnist_arrays):
     ],
 )
 def test_an_npz_of_another_kind_is_named_with_what_is_wrong(
-    refused, tmp_path, mnist_arrays, change, message
+    assert_refused, tmp_path, mnist_arrays, change, message
 ):
     arrays = {**dict(zip(KEYS, mnist_arrays.values())), **change}
     np.savez(
         tmp_path / "mnist.npz",
         **{name: array for name, array in arrays.items() if array is not None},
     )
-    refused(message, "mnist", source=tmp_path)
+    assert_refused(message, "mnist", source=tmp_path)
 
 
 def test_files_other_than_the_official_ones_are_told(
     run_prepare, mnist_folder, monkeypatch, mnist_arrays
 ):
-    _, prepared = run_prepare("mnist", source=mnist_folder)
-    assert "t10k-images-idx3-ubyte.gz" in prepared.warnings[0]
+    _, preparation = run_prepare("mnist", source=mnist_folder)
+    assert "t10k-images-idx3-ubyte.gz" in preparation.warnings[0]
     official = {
         name: mnist.PublishedFile(hashlib.sha256(idx_bytes(array)).hexdigest(), "")
         for name, array in mnist_arrays.items()
@@ -96,9 +96,9 @@ def test_files_other_than_the_official_ones_are_told(
     ]
 
 
-def test_a_missing_file_is_named(refused, mnist_folder, tmp_path):
+def test_a_missing_file_is_named(assert_refused, mnist_folder, tmp_path):
     (mnist_folder / "train-labels-idx1-ubyte").unlink()
-    refused(
+    assert_refused(
         r"source/mnist lacks train-labels-idx1-ubyte \(plain or \.gz\)",
         "mnist",
         source=mnist_folder,
@@ -106,15 +106,15 @@ def test_a_missing_file_is_named(refused, mnist_folder, tmp_path):
     assert available("mnist", tmp_path / "source") is None
 
 
-def test_a_damaged_gzip_stream_is_named(refused, mnist_folder):
+def test_a_damaged_gzip_stream_is_named(assert_refused, mnist_folder):
     path = mnist_folder / "t10k-images-idx3-ubyte.gz"
     content = path.read_bytes()
-    for damaged in (
+    for damaged_content in (
         content[:8000],
         content[:-8] + b"\0\0\0\0" + content[-4:],
     ):  # cut, and of another checksum
-        path.write_bytes(damaged)
-        refused(
+        path.write_bytes(damaged_content)
+        assert_refused(
             r"t10k-images-idx3-ubyte\.gz is not a complete IDX file",
             "mnist",
             source=mnist_folder,
@@ -152,39 +152,39 @@ def test_a_damaged_gzip_stream_is_named(refused, mnist_folder):
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(
-    refused, mnist_folder, name, content, message
+    assert_refused, mnist_folder, name, content, message
 ):
     (mnist_folder / name).write_bytes(content)
-    refused(f"{name}.*{message}", "mnist", source=mnist_folder)
+    assert_refused(f"{name}.*{message}", "mnist", source=mnist_folder)
 
 
 def test_without_a_source_the_missing_files_are_downloaded_once(
     run_prepare, server, monkeypatch, mnist_arrays, tmp_path
 ):
-    plain = {name: idx_bytes(array) for name, array in mnist_arrays.items()}
+    plain_files = {name: idx_bytes(array) for name, array in mnist_arrays.items()}
     server.files = {
-        f"/{name}.gz": gzip.compress(content) for name, content in plain.items()
+        f"/{name}.gz": gzip.compress(content) for name, content in plain_files.items()
     }
     monkeypatch.setattr(mnist, "MIRRORS", (server.url,))
-    published = {
+    published_hashes = {
         name: mnist.PublishedFile(
             *(
-                hashlib.sha256(one).hexdigest()
-                for one in (content, server.files[f"/{name}.gz"])
+                hashlib.sha256(one_content).hexdigest()
+                for one_content in (content, server.files[f"/{name}.gz"])
             )
         )
-        for name, content in plain.items()
+        for name, content in plain_files.items()
     }
-    monkeypatch.setattr(mnist, "FILES", published)
-    there = tmp_path / "data" / "mnist"
-    there.mkdir(parents=True)
-    (there / MNIST_NAMES[1]).write_bytes(plain[MNIST_NAMES[1]])
+    monkeypatch.setattr(mnist, "FILES", published_hashes)
+    there_path = tmp_path / "data" / "mnist"
+    there_path.mkdir(parents=True)
+    (there_path / MNIST_NAMES[1]).write_bytes(plain_files[MNIST_NAMES[1]])
 
     check_arrays(run_prepare("mnist")[0], mnist_arrays)
     assert sorted(server.requests) == sorted(
         f"/{n}.gz" for n in MNIST_NAMES if n != MNIST_NAMES[1]
     )
-    assert available("mnist", tmp_path / "data") == there
+    assert available("mnist", tmp_path / "data") == there_path
 
     run_prepare("mnist")
     assert len(server.requests) == 3

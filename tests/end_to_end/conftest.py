@@ -15,7 +15,7 @@ SNNB = [sys.executable, "-c", "from snnb.cli.app import app; app()"]  # in a pro
 
 
 @pytest.fixture
-def recorded():
+def recorded_run():
     """The recorded run, to be read only."""
     return open_run(RECORDED)
 
@@ -35,9 +35,9 @@ def snnb(capsys):
 
     def call(*words, code=0):
         capsys.readouterr()
-        found = main(words[0].split() if len(words) == 1 else list(map(str, words)))
-        captured = capsys.readouterr()
-        assert found == code, captured.err
-        return SimpleNamespace(stdout=captured.out, stderr=captured.err)
+        exit_code = main(words[0].split() if len(words) == 1 else list(map(str, words)))
+        captured_output = capsys.readouterr()
+        assert exit_code == code, captured_output.err
+        return SimpleNamespace(stdout=captured_output.out, stderr=captured_output.err)
 
     return call

@@ -19,12 +19,12 @@ from snnb.stages.open_run import open_run
 
 
 def _workers(process):
-    found = []
+    worker_ids = []
     for child in psutil.Process(process.pid).children():
         with contextlib.suppress(psutil.Error):  # it has terminated
             if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+                worker_ids.append(child)
+    return worker_ids
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="
 def test_the_page_s_program_simulates_with_jobs(run, tmp_path):
     pytest.importorskip("dask_jobqueue")
     (program,) = re.findall(r"## Slurm\n.*?```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    here = {
+    here_counts = {
         "from dask_jobqueue import SLURMCluster": "from dask_jobqueue.local import LocalCluster as SLURMCluster",
         'path="runs/lenet_mnist"': f"path={str(run.path)!r}",
         "samples=10000": 'samples=12, duration=6, engine="event"',
@@ -109,7 +109,7 @@ def test_the_page_s_program_simulates_with_jobs(run, tmp_path):
         'interface="ib0"': 'interface="lo"',
         "jobs=8": "jobs=2",
     }
-    for said, ours in here.items():
+    for said, ours in here_counts.items():
         assert program.count(said) == 1, said
         program = program.replace(said, ours)
     (tmp_path / "program.py").write_text(program)
@@ -123,13 +123,13 @@ def test_the_page_s_program_simulates_with_jobs(run, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (made,) = set(open_run(run.path).records_of("simulate")) - before
+    (simulation,) = set(open_run(run.path).records_of("simulate")) - before
     alone = (
         Run(path=run.path).simulate(samples=12, duration=6, engine="event").directory
     )
     with np.load(
-        run.path / "simulations" / made / "spike_rate_sums.npz"
-    ) as shared, np.load(alone / "spike_rate_sums.npz") as own:
-        assert set(shared.files) == set(own.files)
-        for name in own.files:
-            np.testing.assert_array_equal(shared[name], own[name])
+        run.path / "simulations" / simulation / "spike_rate_sums.npz"
+    ) as shared_sums, np.load(alone / "spike_rate_sums.npz") as own_sums:
+        assert set(shared_sums.files) == set(own_sums.files)
+        for name in own_sums.files:
+            np.testing.assert_array_equal(shared_sums[name], own_sums[name])

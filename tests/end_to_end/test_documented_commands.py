@@ -42,7 +42,7 @@ BLOCK = r"^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?"
 SMALL = {"SNNB_RUN_EPOCHS": "1", "SNNB_RUN_SAMPLES": "12", "SNNB_SWEEP_SAMPLES": "10"}
 FAST = {
     "README.md": "drawn_figures",
-    "mapping.md": "without_kahypar",
+    "mapping.md": "no_kahypar",
 }  # pages of `make test`; the gate runs all
 # A program, or a command line, that is not run: why.
 NOT_RUN = {
@@ -94,17 +94,21 @@ def _numbers(line):
     ]
 
 
-def _assert_numbers(shown, printed):
+def _assert_numbers(shown_text, output):
     """Each line that a page shows is printed with its numbers, whose last digits depend on the processor."""
-    lines = printed.splitlines()
-    for line in shown.splitlines():
-        alike = [_numbers(other) for other in lines if _masked(other) == _masked(line)]
+    lines = output.splitlines()
+    for line in shown_text.splitlines():
+        alike = [
+            _numbers(other_line)
+            for other_line in lines
+            if _mask(other_line) == _mask(line)
+        ]
         assert line == "…" or pytest.approx(_numbers(line), rel=0.02) in alike, (
-            f"{line}\n{printed}"
+            f"{line}\n{output}"
         )
 
 
-def _masked(output):
+def _mask(output):
     """Return output with a mask for each number, and single spaces and dashes."""
     return re.sub(
         r"\s+|(-)+", r" \1", re.sub(r"\d[\d,.]*(e[-+]?\d+)?", "N", output)
@@ -121,11 +125,11 @@ def _reason(line):
 
 def _words(line):
     """Return the arguments of `snnb` in a command line, in a container perhaps; None for another program."""
-    found = re.search(
+    found_match = re.search(
         r"^(?:docker .*)?\bsnnb(?::\w+)? (.*)|^docker compose .* run --rm [cg]pu (.*)",
         line,
     )
-    return shlex.split(found[1] or found[2]) if found else None
+    return shlex.split(found_match[1] or found_match[2]) if found_match else None
 
 
 def _written(text):
@@ -187,18 +191,20 @@ def _own_models():
     runs = {
         name: open_run(Path("runs", name)) for name in ("small", "trained", "pooled")
     }
-    found = {
+    found_models = {
         name: run.record_of("graph").details.synapses for name, run in runs.items()
     }
-    assert found == {
+    assert found_models == {
         "small": synapses(8),
         "trained": synapses(8),
         "pooled": synapses(4),
     }
     assert len(runs["small"].records_of("simulate")) == 2
-    trained, small = (runs[name].record_of("train") for name in ("trained", "small"))
-    assert trained.details.epochs_run == 0
-    assert trained.metrics["test_accuracy"] == small.metrics["test_accuracy"]
+    trained_record, small = (
+        runs[name].record_of("train") for name in ("trained", "small")
+    )
+    assert trained_record.details.epochs_run == 0
+    assert trained_record.metrics["test_accuracy"] == small.metrics["test_accuracy"]
     pixels = np.load("runs/prepared/dataset/x_train.npy")
     assert (pixels.shape, pixels.dtype) == ((60, 16, 16, 3), np.uint8)
 
@@ -220,13 +226,13 @@ def _model_from_elsewhere():
         "y_train.npy",
     ]
     assert code.count("load") == 2
-    trained, tested = (
+    trained_arrays, tested_arrays = (
         np.load(f"{folder}/x_train.npy"),
         np.load(run.path / "dataset" / "x_test.npy"),
     )
-    assert len(trained) + len(tested) == 1797
-    assert not {picture.tobytes() for picture in trained} & {
-        picture.tobytes() for picture in tested
+    assert len(trained_arrays) + len(tested_arrays) == 1797
+    assert not {picture.tobytes() for picture in trained_arrays} & {
+        picture.tobytes() for picture in tested_arrays
     }
 
 
@@ -260,7 +266,7 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
     for name, text in _written(TEXTS[page]).items():
         Path(name).write_text(text, encoding="utf-8")
     BEFORE.get(page, bool)()
-    for line, shown in SHOWN[page]:
+    for line, shown_lines in SHOWN[page]:
         if _reason(line) is not None:
             continue
         if line.startswith("cp "):
@@ -271,16 +277,16 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
         ):  # trained already: epochs are refused
             monkeypatch.delenv("SNNB_RUN_EPOCHS", raising=False)
         code = main(shlex.split(line)[1:])
-        printed = capsys.readouterr()
-        assert code == 0, f"{line}\n{printed.err}"
-        expected = ".*".join(
-            map(re.escape, _masked(shown).split("…"))
+        output = capsys.readouterr()
+        assert code == 0, f"{line}\n{output.err}"
+        expected_pattern = ".*".join(
+            map(re.escape, _mask(shown_lines).split("…"))
         )  # a line `…` stands for lines left out
-        assert re.search(expected, _masked(printed.err + printed.out)), (
-            f"{line}\n{printed.err}{printed.out}"
+        assert re.search(expected_pattern, _mask(output.err + output.out)), (
+            f"{line}\n{output.err}{output.out}"
         )
         if page == "tutorial.md":
-            _assert_numbers(shown, printed.err + printed.out)
+            _assert_numbers(shown_lines, output.err + output.out)
     AFTER.get(page, bool)()
 
 
@@ -295,11 +301,13 @@ def test_the_numbers_of_the_demo_are_those_of_the_pages(tmp_path, monkeypatch, c
     )
     commands = re.findall(r"^\t\$\(BIN\)/snnb (.*)$", recipe, re.MULTILINE)
     assert [main(shlex.split(command)) for command in commands] == [0] * 3
-    printed = capsys.readouterr().out
-    _assert_numbers(dict(SHOWN["README.md"])["make demo"], printed)
-    mapped, shown = SHOWN["mapping.md"][0]
-    assert commands[0].replace("--run-dir runs/demo ", "") == mapped[len("snnb ") :]
-    _assert_numbers(shown.replace("runs/digits_example", "runs/demo"), printed)
+    printed_text = capsys.readouterr().out
+    _assert_numbers(dict(SHOWN["README.md"])["make demo"], printed_text)
+    mapping, shown_lines = SHOWN["mapping.md"][0]
+    assert commands[0].replace("--run-dir runs/demo ", "") == mapping[len("snnb ") :]
+    _assert_numbers(
+        shown_lines.replace("runs/digits_example", "runs/demo"), printed_text
+    )
     spikes = open_run(Path("runs/demo")).record_of("map").metrics["connectivity"]
     for page, number in (
         ("README.md", "Per image, {:.0f} spikes"),
@@ -342,13 +350,13 @@ def test_every_command_of_the_page_is_one(page):
 
 
 def test_every_option_that_the_text_gives_a_command_exists():
-    missing = []
+    missing_options = []
     for page, text in TEXTS.items():
         for command, rest in re.findall(r"`snnb ([a-z]+)\b([^`]*)`", text):
-            known = COMMANDS.get(command, click.Command(command))
+            known_command = COMMANDS.get(command, click.Command(command))
             options = {
                 name
-                for option in known.params
+                for option in known_command.params
                 for name in (*option.opts, *option.secondary_opts)
             }
             wrong = set(re.findall(r"(?<= )--[\w-]+", rest)) - options
@@ -356,5 +364,5 @@ def test_every_option_that_the_text_gives_a_command_exists():
                 *COMMANDS,
                 "synapse",
             }:  # `snnb synapse graph` is the name of a file's format
-                missing.append((page, command, wrong))
-    assert missing == []
+                missing_options.append((page, command, wrong))
+    assert missing_options == []

@@ -27,72 +27,76 @@ def again(run, stage, **options):
 
 
 def arrays(path):
-    found = {}
+    found_arrays = {}
     with h5py.File(str(path), "r") as file:
         file.visititems(
             lambda name, item: (
-                found.update({name: item[()]})
+                found_arrays.update({name: item[()]})
                 if isinstance(item, h5py.Dataset)
                 else None
             )
         )
-    return found
+    return found_arrays
 
 
-def test_the_recorded_run_is_whole_and_up_to_date(recorded):
-    assert verify_run(recorded).problems == []
+def test_the_recorded_run_is_whole_and_up_to_date(recorded_run):
+    assert verify_run(recorded_run).problems == []
     states = {
-        state.name.split("/")[0]: state.reason for state in state_of_stages(recorded)
+        state.name.split("/")[0]: state.reason
+        for state in state_of_stages(recorded_run)
     }
     assert states == dict.fromkeys(
         ("prepare", "train", "parse", "simulations", "graphs")
     ), RERECORD
 
 
-def test_prepare_makes_the_recorded_arrays(run, recorded):
-    made, expected = (
+def test_prepare_makes_the_recorded_arrays(run, recorded_run):
+    made_outputs, expected_outputs = (
         again(run, "prepare").record.outputs,
-        recorded.record_of("prepare").outputs,
+        recorded_run.record_of("prepare").outputs,
     )
-    assert [f.path for f in made] == [f.path for f in expected], RERECORD
-    for ours, theirs in zip(made, expected):
+    assert [f.path for f in made_outputs] == [f.path for f in expected_outputs], (
+        RERECORD
+    )
+    for ours, theirs in zip(made_outputs, expected_outputs):
         if ours.path.endswith(
             ".npz"
         ):  # other versions write other headers and compress otherwise
-            with np.load(run.path / ours.path) as one, np.load(
-                recorded.path / theirs.path
-            ) as other:
-                assert one.files == other.files
+            with np.load(run.path / ours.path) as arrays, np.load(
+                recorded_run.path / theirs.path
+            ) as other_arrays:
+                assert arrays.files == other_arrays.files
                 assert all(
-                    np.array_equal(one[name], other[name]) for name in one.files
+                    np.array_equal(arrays[name], other_arrays[name])
+                    for name in arrays.files
                 ), RERECORD
         else:
             assert ours.sha256 == theirs.sha256, RERECORD
 
 
-def test_train_learns_as_recorded(run, recorded):
+def test_train_learns_as_recorded(run, recorded_run):
     result = again(run, "train")
     with (result.directory / "training_history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == recorded.record_of("train").details.epochs_run
+    assert len(rows) == recorded_run.record_of("train").details.epochs_run
     assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
     assert result.record.metrics["test_accuracy"] == pytest.approx(
-        recorded.record_of("train").metrics["test_accuracy"], abs=0.05
+        recorded_run.record_of("train").metrics["test_accuracy"], abs=0.05
     ), RERECORD
 
 
-def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded):
+def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded_run):
     """The percentiles are of activations whose last bit another TensorFlow rounds differently."""
-    result, then = again(run, "parse"), recorded.path / "parse"
-    made, expected = (
+    result, then = again(run, "parse"), recorded_run.path / "parse"
+    made_arrays, expected_arrays = (
         arrays(folder / "mini_network_parsed.h5") for folder in (result.directory, then)
     )
-    assert made.keys() == expected.keys()
-    for name, values in expected.items():
+    assert made_arrays.keys() == expected_arrays.keys()
+    for name, values in expected_arrays.items():
         np.testing.assert_allclose(
-            made[name], values, rtol=1e-6, err_msg=f"{name}; {RERECORD}"
+            made_arrays[name], values, rtol=1e-6, err_msg=f"{name}; {RERECORD}"
         )
-    factors = recorded.record_of("parse").details.scale_factors
+    factors = recorded_run.record_of("parse").details.scale_factors
     assert result.record.details.scale_factors == pytest.approx(factors, rel=1e-6), (
         RERECORD
     )
@@ -101,37 +105,39 @@ def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded):
 
 
 @pytest.mark.parametrize("engine", ["event", "tensorflow"])
-def test_simulate_counts_the_recorded_spikes(run, recorded, engine):
+def test_simulate_counts_the_recorded_spikes(run, recorded_run, engine):
     result = again(run, "simulate", engine=engine)
-    then = recorded.path / recorded.directory_of(
-        "simulate", max(recorded.records_of("simulate"))
+    then = recorded_run.path / recorded_run.directory_of(
+        "simulate", max(recorded_run.records_of("simulate"))
     )
-    with np.load(result.directory / SUMS) as counted, np.load(then / SUMS) as expected:
-        assert counted.files == expected.files, RERECORD
-        for name in expected.files:
+    with np.load(result.directory / SUMS) as counted_sums, np.load(
+        then / SUMS
+    ) as expected_sums:
+        assert counted_sums.files == expected_sums.files, RERECORD
+        for name in expected_sums.files:
             np.testing.assert_array_equal(
-                counted[name], expected[name], err_msg=f"{name}; {RERECORD}"
+                counted_sums[name], expected_sums[name], err_msg=f"{name}; {RERECORD}"
             )
     summary = json.loads((result.directory / "sim_accuracies.json").read_text())
-    assert summary["num_samples"] == recorded.record_of("simulate").params.samples
+    assert summary["num_samples"] == recorded_run.record_of("simulate").params.samples
     assert (
         len(summary["snn_accuracy_by_timestep"])
-        == recorded.record_of("simulate").params.duration
+        == recorded_run.record_of("simulate").params.duration
     )
 
 
-def test_graph_is_the_recorded_one(run, recorded):
+def test_graph_is_the_recorded_one(run, recorded_run):
     result = again(run, "graph")
     assert result.record.metrics == {"neurons": 362, "synapses": 3_664}
-    then = recorded.path / recorded.directory_of(
-        "graph", max(recorded.records_of("graph"))
+    then = recorded_run.path / recorded_run.directory_of(
+        "graph", max(recorded_run.records_of("graph"))
     )
-    made, expected = (
+    made_arrays, expected_arrays = (
         arrays(folder / "mini_network_graph.h5") for folder in (result.directory, then)
     )
-    assert expected
-    for name, values in expected.items():
-        np.testing.assert_array_equal(made[name], values, err_msg=RERECORD)
+    assert expected_arrays
+    for name, values in expected_arrays.items():
+        np.testing.assert_array_equal(made_arrays[name], values, err_msg=RERECORD)
 
 
 def test_another_option_makes_that_stage_and_all_after_it_run(run):

@@ -35,11 +35,11 @@ def test_build_many_archives_each_and_names_what_fails(tmp_path):
     assert sorted(p.name for p in (tmp_path / "archive").iterdir()) == [
         "mini_network.tar.gz"
     ]
-    with tarfile.open(tmp_path / "archive" / "mini_network.tar.gz") as packed:
-        packed.extractall(tmp_path / "unpacked")
-    unpacked = open_run(tmp_path / "unpacked" / "mini_network")
+    with tarfile.open(tmp_path / "archive" / "mini_network.tar.gz") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    unpacked_run = open_run(tmp_path / "unpacked" / "mini_network")
     assert all(
-        problem.startswith("prepare:") for problem in verify_run(unpacked).problems
+        problem.startswith("prepare:") for problem in verify_run(unpacked_run).problems
     )
     again = run_example("build_many.py", "archive", "mini_network", cwd=tmp_path)
     assert again.returncode == 0
@@ -80,12 +80,12 @@ def test_the_notebook(tmp_path, monkeypatch, drawn_figures):
         exec(compile(ast.Interactive([last]), "first_steps.ipynb", "single"), names)
     figures = [value for value in values if isinstance(value, Figure)]
     pictures = [Image.open(BytesIO(figure._repr_png_())) for figure in figures]
-    others = [
+    others_values = [
         value
         for value in values
         if hasattr(value, "_repr_html_") and value not in figures
     ]
-    tables = [ElementTree.fromstring(value._repr_html_()) for value in others]
+    tables = [ElementTree.fromstring(value._repr_html_()) for value in others_values]
     assert (len(tables), len(pictures)) == (5, 5)
     assert all(np.asarray(picture.convert("L")).std() > 5 for picture in pictures)
     run = open_run(tmp_path / "runs" / "first_steps")

@@ -127,21 +127,21 @@ def test_a_report_that_a_read_only_run_does_not_take_is_an_error_at_once(disk, s
 
 def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path):
     (stamp,) = (path.name for path in (disk / "run/simulations").iterdir())
-    left = (
+    left_path = (
         disk / f"run/exports/{stamp}/.graph.csv.abcdefgh.partial"
     )  # by a killed export
-    left.mkdir(parents=True)
-    (left / ".owner").write_text("snnb writes graph.csv in this directory\n")
+    left_path.mkdir(parents=True)
+    (left_path / ".owner").write_text("snnb writes graph.csv in this directory\n")
     remount(disk, "ro")
-    page, exported = tmp_path / "page.html", tmp_path / "out.csv"
+    page, exported_path = tmp_path / "page.html", tmp_path / "out.csv"
     for words in (
         ["report", "--output", page],
-        ["export", "--format", "csv", "--output", exported],
+        ["export", "--format", "csv", "--output", exported_path],
     ):
         snnb(words[0], disk / "run", *words[1:])
     assert "passed" in snnb("crosscheck", disk / "run", "--with", "scipy").stdout
     assert 'id="network"' in page.read_text()
-    assert len(exported.read_text().splitlines()) == 3_664 + 1
+    assert len(exported_path.read_text().splitlines()) == 3_664 + 1
     remount(disk, "rw")
     snnb("remove", disk / "run", f"graphs/{stamp}", "--with-dependents", "--yes")
     remount(disk, "ro")
@@ -156,7 +156,7 @@ def test_results_are_written_elsewhere_from_a_read_only_run(disk, snnb, tmp_path
         "--format",
         "csv",
         "--output",
-        exported,
+        exported_path,
         "--force",
         code=3,
     )
@@ -172,9 +172,10 @@ def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
     write_journal(disk / "run", Journal(seal=seal, replaced={"dataset": True}))
     (disk / "run" / "dataset").rename(disk / "run" / ".replaced-dataset")
     remount(disk, "ro")
-    checked = snnb("status", disk / "run")
+    checked_output = snnb("status", disk / "run")
     assert (
-        "the next `snnb` command that may write here restores the run" in checked.stderr
+        "the next `snnb` command that may write here restores the run"
+        in checked_output.stderr
     )
     remount(disk, "rw")
     snnb("prepare", "--run-dir", disk / "run", *options("prepare"))
@@ -195,9 +196,14 @@ def test_a_disk_that_becomes_full_during_an_export(disk, format):
 def test_a_disk_that_cannot_hold_the_sorted_edges_of_a_graph(disk, tmp_path):
     """Their files are mapped into memory: SIGBUS would end a process that writes to blocks that the disk lacks."""
     edges = np.arange(100_000)
-    listed = np.stack([edges // 100, edges % 1000], axis=1)
+    edge_list = np.stack([edges // 100, edges % 1000], axis=1)
     np.savetxt(
-        tmp_path / "edges.csv", listed, "%d", ",", header="source,target", comments=""
+        tmp_path / "edges.csv",
+        edge_list,
+        "%d",
+        ",",
+        header="source,target",
+        comments="",
     )
     room = (
         shutil.disk_usage(disk).used + 12 * len(edges) + 8 * len(edges) // 2

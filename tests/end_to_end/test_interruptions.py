@@ -45,7 +45,7 @@ def start(run, stage):
 
 
 @pytest.mark.parametrize(
-    ("stage", "sent", "code", "promise"),
+    ("stage", "signal_sent", "code", "promise"),
     [
         ("train", signal.SIGKILL, -signal.SIGKILL, None),
         pytest.param(
@@ -59,10 +59,10 @@ def start(run, stage):
     ],
 )
 def test_an_interruption_ends_the_command_and_the_next_one_cleans_up(
-    run, stage, sent, code, promise
+    run, stage, signal_sent, code, promise
 ):
     process = start(run, stage)
-    process.send_signal(sent)
+    process.send_signal(signal_sent)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors  # 0: it was over before
     if promise is not None:
@@ -106,15 +106,15 @@ def test_an_interruption_at_the_commit_says_the_true_state(
     stamp = max(run.records_of("simulate"))
     child = os.fork()
     if child == 0:
-        shown = os.open(str(tmp_path / "shown"), os.O_WRONLY | os.O_CREAT)
-        signal.signal(signal.SIGINT, partial(app._end, shown))
+        shown_file = os.open(str(tmp_path / "shown"), os.O_WRONLY | os.O_CREAT)
+        signal.signal(signal.SIGINT, partial(app._end, shown_file))
         flush = os.fsync
 
         def interrupt(descriptor):
-            flushed = os.readlink(f"/proc/self/fd/{descriptor}")
+            flushed_path = os.readlink(f"/proc/self/fd/{descriptor}")
             is_renamed = path.read_bytes() != old
             if (moment == "after" and is_renamed) or (
-                moment == "before" and "manifest.yaml" in flushed
+                moment == "before" and "manifest.yaml" in flushed_path
             ):
                 os.kill(os.getpid(), signal.SIGINT)
             flush(descriptor)

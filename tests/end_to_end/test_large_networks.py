@@ -11,7 +11,7 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.graph.build import build_graph
 from snnb.model_files.keras import keras
 from tests.architectures.test_networks import count, densenet, mobilenet_v2
-from tests.converted import converted as converted_files
+from tests.converted import convert_files as converted_files
 
 CLASSES = 7
 MEMORY = 12 * 2**30
@@ -44,9 +44,9 @@ SLOW = ("resnet50_imagenet", "mobilenet_v2_imagenet")
         for name in NETWORKS
     ],
 )
-def converted(request, tmp_path_factory):
+def converted_case(request, tmp_path_factory):
     """The closed form of a model, and its parsed file."""
-    shape, settings, counted = NETWORKS[request.param]
+    shape, settings, counted_network = NETWORKS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
     model = find(request.param).build(
         input_shape=(*shape, 3), num_classes=CLASSES, **settings
@@ -63,13 +63,15 @@ def converted(request, tmp_path_factory):
     options = ConversionSettings(batch_size=6)
     result = converted_files(model, folder, name="model", x_norm=x, settings=options)
     assert result.largest_difference < 1e-4
-    return counted or count(model), folder / "model_parsed.h5"
+    return counted_network or count(model), folder / "model_parsed.h5"
 
 
-def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tmp_path):
-    counted, parsed = converted
-    with build_graph(parsed, tmp_path / "graph.h5") as graph:
-        assert (graph.number_of_neurons(), graph.number_of_edges()) == counted
+def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(
+    converted_case, tmp_path
+):
+    counts, parsed_path = converted_case
+    with build_graph(parsed_path, tmp_path / "graph.h5") as graph:
+        assert (graph.number_of_neurons(), graph.number_of_edges()) == counts
 
 
 @pytest.mark.large
@@ -78,6 +80,12 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(converted, tm
     "name", sorted(names(trained=False), key=lambda name: find(name).synapses)
 )
 def test_every_model_goes_through_all_stages_at_full_size(name, tmp_path):
-    spec, measured = find(name), measure(name, tmp_path)
-    assert (measured["neurons"], measured["synapses"]) == (spec.neurons, spec.synapses)
-    assert max(cost["peak_rss_bytes"] for cost in measured["stages"].values()) < MEMORY
+    spec, measured_measure = find(name), measure(name, tmp_path)
+    assert (measured_measure["neurons"], measured_measure["synapses"]) == (
+        spec.neurons,
+        spec.synapses,
+    )
+    assert (
+        max(cost["peak_rss_bytes"] for cost in measured_measure["stages"].values())
+        < MEMORY
+    )

@@ -42,19 +42,19 @@ def test_pixels_are_folded_in_before_the_model_is_evaluated(
         ("mean=1,std=0.1", 1, 0.1),
     ):
         run = Path(f"runs/{len(accuracies)}")
-        printed = snnb(
+        output = snnb(
             f"train --model digits_net.onnx --dataset digits --run-dir {run} --pixels {text} --json"
         )
         accuracies.append(
-            json.loads(printed.stdout)["stages"][-1]["details"]["test_accuracy"]
+            json.loads(output.stdout)["stages"][-1]["details"]["test_accuracy"]
         )
-        assert ("close to chance" in printed.stderr) == (len(accuracies) == 1)
-        assert "border" not in printed.stderr
+        assert ("close to chance" in output.stderr) == (len(accuracies) == 1)
+        assert "border" not in output.stderr
         x, y = (np.load(run / f"dataset/{name}_test.npy") for name in "xy")
         pixels = ((x / 16 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2)
         name = session.get_inputs()[0].name
         classes = [
-            session.run(None, {name: one[np.newaxis]})[0].argmax() for one in pixels
+            session.run(None, {name: pixel[np.newaxis]})[0].argmax() for pixel in pixels
         ]
         assert accuracies[-1] == pytest.approx(np.mean(classes == y))
     assert accuracies[1] > max(accuracies[0], accuracies[2])
@@ -64,7 +64,7 @@ def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, snnb)
     """With the weights of a convolution in the places of other filters."""
     from snnb.model_files import read_model
 
-    def exchanged(path, warn, read=read_model.read_onnx):
+    def read_exchanged(path, warn, read=read_model.read_onnx):
         network = read(path, warn)
         layer = next(layer for layer in network.layers if layer.kind == "Conv2D")
         weights = {
@@ -73,7 +73,7 @@ def test_a_network_that_was_read_wrongly_is_refused(tmp_path, monkeypatch, snnb)
         }
         return network.with_layers({layer.name: replace(layer, weights=weights)})
 
-    monkeypatch.setattr(read_model, "read_onnx", exchanged)
+    monkeypatch.setattr(read_model, "read_onnx", read_exchanged)
     line = f"train --model {DIGITS_NET} --dataset digits --run-dir {tmp_path / 'run'} --quiet"
     [line] = snnb(line, code=5).stderr.splitlines()
     assert (

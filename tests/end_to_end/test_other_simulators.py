@@ -40,9 +40,9 @@ def python(tmp_path_factory):
     if os.environ.get("SNNB_SIMULATORS"):
         return os.environ["SNNB_SIMULATORS"]
     newest = next(
-        found
-        for found in map(shutil.which, [f"python3.{n}" for n in (13, 12, 11)])
-        if found
+        found_mapping
+        for found_mapping in map(shutil.which, [f"python3.{n}" for n in (13, 12, 11)])
+        if found_mapping
     )
     environment = tmp_path_factory.mktemp("simulators") / "venv"
     subprocess.run([newest, "-m", "venv", str(environment)], check=True)
@@ -69,12 +69,12 @@ def exports(tmp_path_factory):
 def test_no_spike_count_differs(python, exports, simulator):
     """704 = 2 samples × (256 + 64 + 32 neurons)."""
     assert (
-        simulated(python, exports, simulator)
+        simulate_exported(python, exports, simulator)
         == "0 of 704 pairs of sample and neuron differ"
     )
 
 
-def simulated(python, folder, simulator):
+def simulate_exported(python, folder, simulator):
     """Return the last line that a program prints."""
     command = [python, f"with_{simulator}.py", "run", "sonata", "2", "pynn", "sanafe"]
     done = subprocess.run(
@@ -140,7 +140,7 @@ def record(folder, model, *options):
     scope="session",
     params=[(name, reset) for name in NETWORKS for reset in ("subtraction", "zero")],
 )
-def trained(request, tmp_path_factory):
+def trained_network_run(request, tmp_path_factory):
     """A folder with a trained network's run in it, its exports, the programs; and the pairs that crosscheck finds."""
     name, reset = request.param
     folder = tmp_path_factory.mktemp(f"{name}_{reset}")
@@ -158,12 +158,12 @@ def trained(request, tmp_path_factory):
             "--output",
             format,
         )
-    checked = json.loads(
+    check_document = json.loads(
         snnb(folder, "crosscheck", "--run-dir", "run", "--with", "scipy", "--json")
     )
-    compared = checked["populations"]
+    compared_populations = check_document["populations"]
     return folder, *(
-        sum(population[what] for population in compared)
+        sum(population[what] for population in compared_populations)
         for what in ("differing", "pairs")
     )
 
@@ -193,7 +193,7 @@ def test_integers(python, tmp_path, reset):
             format,
         )
     for simulator in SIMULATORS[:-1]:
-        last = simulated(python, tmp_path, simulator)
+        last = simulate_exported(python, tmp_path, simulator)
         assert re.fullmatch(r"0 of 7\d\d pairs of sample and neuron differ", last), (
             simulator,
             last,
@@ -204,18 +204,18 @@ def test_integers(python, tmp_path, reset):
 def test_a_calibrated_network_starts_at_its_potentials(python, tmp_path, simulator):
     record(tmp_path, "mini_network", "--calibrate", "16", "--firing", "free")
     snnb(tmp_path, "export", "run", "--format", "sonata", "--output", "sonata")
-    assert simulated(python, tmp_path, simulator).startswith("0 of 7")
+    assert simulate_exported(python, tmp_path, simulator).startswith("0 of 7")
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_spikes_of_trained_networks(python, trained, simulator):
+def test_spikes_of_trained_networks(python, trained_network_run, simulator):
     """
     Where `crosscheck` finds pairs that differ, it found the reason too: they meet the threshold but for the last digit.
 
     The branched network has such pairs, since the highest activation is normalised to 1: in float32 the current of some
     neurons is 1, in float64 it is 0.99999997, and they spike a step later.
     """
-    folder, differing, pairs = trained
-    last = simulated(python, folder, simulator)
+    folder, differing, pairs = trained_network_run
+    last = simulate_exported(python, folder, simulator)
     assert last == f"{differing} of {pairs} pairs of sample and neuron differ"
     assert differing <= pairs / 50

@@ -25,12 +25,12 @@ from snnb.stages.plan import state_of_stages
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
 
-def _sweep(run, *grid, given=FIXED, said=None):
+def _sweep(run, *grid, options_given=FIXED, said=None):
     with run.locked():
         return sweep(
             run,
-            read_grid(grid, given),
-            given,
+            read_grid(grid, options_given),
+            options_given,
             say=(said.append if said is not None else lambda line: None),
         )
 
@@ -44,29 +44,29 @@ def test_points_run_once_and_what_they_share_too(run):
     said = []
     before, home = set(run.records_of("simulate")), run.path / "sweep" / "points"
     swept = _sweep(run, "percentile=99,99.9", "threshold=0.9", said=said)
-    assert [one.ran for one in swept] == [True] * 2
+    assert [point.ran for point in swept] == [True] * 2
     assert [line for line in said if line.startswith("train")] == []
     assert (
         len([line for line in said if line.startswith("parse: running")]) == 1
     )  # the run has 99.9
-    assert [one.run for one in swept] == ["sweep/points", "."]
-    after, own = open_run(run.path), open_run(home)
+    assert [point.run for point in swept] == ["sweep/points", "."]
+    after, own_run = open_run(run.path), open_run(home)
     assert set(after.records_of("simulate")) == before | {swept[1].simulation}
-    assert set(own.records_of("simulate")) == {swept[0].simulation}
-    assert (own.record_of("prepare"), own.record_of("train")) == (
+    assert set(own_run.records_of("simulate")) == {swept[0].simulation}
+    assert (own_run.record_of("prepare"), own_run.record_of("train")) == (
         after.record_of("prepare"),
         after.record_of("train"),
     )
-    made = [
-        own.records_of("simulate")[swept[0].simulation],
+    made_directories = [
+        own_run.records_of("simulate")[swept[0].simulation],
         after.records_of("simulate")[swept[1].simulation],
     ]
     rows = _table(run)
-    for one, row, record in zip(swept, rows, made):
+    for point, row, record in zip(swept, rows, made_directories):
         assert (
             record.details.conversion.percentile
             == float(row["percentile"])
-            == one.values["percentile"]
+            == point.values["percentile"]
         )
         assert record.params.threshold == float(row["threshold"])
         assert record.metrics["snn_accuracy"] == float(row["snn_accuracy"])
@@ -75,7 +75,7 @@ def test_points_run_once_and_what_they_share_too(run):
             float(row[f"readout_accuracy_interval_95_{end}"]) for end in ("low", "high")
         ]
         assert ends == [low, high]
-        assert row["simulation"] == one.simulation
+        assert row["simulation"] == point.simulation
     assert [(row["percentile"], row["threshold"]) for row in rows] == [
         ("99.0", "0.9"),
         ("99.9", "0.9"),
@@ -83,23 +83,25 @@ def test_points_run_once_and_what_they_share_too(run):
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
     # What other commands say of the run.
-    for one, where in zip(swept, (own, after)):
+    for point, where in zip(swept, (own_run, after)):
         assert verify_run(where).problems == []
         states = {state.name: state.in_words for state in state_of_stages(where)}
-        assert states[f"simulations/{one.simulation}"] == "up to date"
-        assert one.simulation in {other.stamp for other in compare([str(where.path)])}
+        assert states[f"simulations/{point.simulation}"] == "up to date"
+        assert point.simulation in {
+            other_row.stamp for other_row in compare([str(where.path)])
+        }
     points = status_of(after, []).sweep
-    assert [(one.run, one.simulation, one.summary) for one in points] == [
-        (one.run, one.simulation, one.summary) for one in swept
+    assert [(point.run, point.simulation, point.summary) for point in points] == [
+        (point.run, point.simulation, point.summary) for point in swept
     ]
     page = write_report(after).read_text()
     section = page.split('id="sweep"')[1].split("<section")[0]
-    assert all(f">{one.simulation}<" in section for one in swept)
+    assert all(f">{point.simulation}<" in section for point in swept)
     # The same again makes nothing; a larger grid makes what is new.
     said.clear()
     again = _sweep(after, "percentile=99,99.9", "threshold=0.9", said=said)
-    assert [(one.ran, one.simulation) for one in again] == [
-        (False, one.simulation) for one in swept
+    assert [(point.ran, point.simulation) for point in again] == [
+        (False, point.simulation) for point in swept
     ]
     assert [line for line in said if "running" in line] == []
 
@@ -120,10 +122,10 @@ def _own_results(run):
 
 def test_a_sweep_does_not_change_the_effective_options(run):
     face = Run(path=run.path)
-    own = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
+    own_name = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
     before = _own_results(open_run(run.path))
     swept = _sweep(open_run(run.path), "train.seed=1", "percentile=99,99.9")
-    assert all(one.ran for one in swept)
+    assert all(point.ran for point in swept)
     after = open_run(run.path)
     assert _own_results(after) == before
     names = ["train.seed=1,percentile=99.0", "train.seed=1,percentile=99.9"]
@@ -131,26 +133,31 @@ def test_a_sweep_does_not_change_the_effective_options(run):
         "points",
         *names,
     ]
-    first, second = (
+    first_record, second_record = (
         open_run(run.path / "sweep" / name).record_of("train") for name in names
     )
-    assert first == second  # trained once
-    assert first != after.record_of("train")
-    assert face.graph().directory.name == own
-    assert face.map(hardware="loihi", method="sequential").record.details.graph == own
-    assert f"simulation {own}" in face.report().read_text()
+    assert first_record == second_record  # trained once
+    assert first_record != after.record_of("train")
+    assert face.graph().directory.name == own_name
+    assert (
+        face.map(hardware="loihi", method="sequential").record.details.graph == own_name
+    )
+    assert f"simulation {own_name}" in face.report().read_text()
     params = face.simulate().record.params
     assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
     # With its options, that of a sweep serves.
-    wanted = next(
-        one.simulation
-        for one in _sweep(
-            open_run(run.path), "duration=8", given={"simulate": {"samples": 9}}
+    wanted_simulation = next(
+        point.simulation
+        for point in _sweep(
+            open_run(run.path), "duration=8", options_given={"simulate": {"samples": 9}}
         )
     )
     with after.locked():
         options = {"simulate": {"samples": 9, "duration": 8}}
-        assert bring_up_to_date(after, "graph", options)[-1].directory.name == wanted
+        assert (
+            bring_up_to_date(after, "graph", options)[-1].directory.name
+            == wanted_simulation
+        )
 
 
 @pytest.mark.slow
@@ -161,7 +168,7 @@ def test_options_of_a_sweep_are_not_those_of_a_run_without_results(tmp_path):
     )
     after = open_run(run.path)
     assert after.options == {}
-    assert [one.run for one in swept] == ["sweep/points", "sweep/points"]
+    assert [point.run for point in swept] == ["sweep/points", "sweep/points"]
     assert list(after.records()) == ["dataset"]
 
 
@@ -172,7 +179,7 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         if message.startswith("sweep: 2 of 3"):
             raise KeyboardInterrupt
 
-    untouched = shutil.copytree(run.path, tmp_path / "untouched")
+    untouched_folder = shutil.copytree(run.path, tmp_path / "untouched")
     before, grid = _own_results(run), ("percentile=98,99", "duration=6")
     with run.locked(), pytest.raises(KeyboardInterrupt):
         sweep(run, read_grid(["percentile=98,97,99"], FIXED), FIXED, say=stop)
@@ -183,17 +190,19 @@ def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was
         "percentile=98.0",
         "points",
     ]
-    given = {"simulate": {"samples": 12, "engine": "event"}}
-    resumed = _sweep(after, *grid, given=given)
-    assert [one.ran for one in resumed] == [False, True]
+    options_given = {"simulate": {"samples": 12, "engine": "event"}}
+    resumed_points = _sweep(after, *grid, options_given=options_given)
+    assert [one_point.ran for one_point in resumed_points] == [False, True]
     assert verify_run(open_run(run.path)).problems == []
-    whole = _sweep(open_run(untouched), *grid, given=given)
-    for one, other in zip(resumed, whole):
+    whole_points = _sweep(
+        open_run(untouched_folder), *grid, options_given=options_given
+    )
+    for one_point, other_point in zip(resumed_points, whole_points):
         same = {"simulation": "", "ran": None}
-        assert one.model_copy(update=same) == other.model_copy(update=same)
+        assert one_point.model_copy(update=same) == other_point.model_copy(update=same)
         sums = [
-            path / each.run / "simulations" / each.simulation
-            for path, each in ((run.path, one), (untouched, other))
+            path / point.run / "simulations" / point.simulation
+            for path, point in ((run.path, one_point), (untouched_folder, other_point))
         ]
         assert (
             len({(folder / "spike_rate_sums.npz").read_bytes() for folder in sums}) == 1
@@ -239,36 +248,36 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
         _sweep(
             run,
             "percentile=98",
-            given={"simulate": {"samples": 12, "workers": 2}},
+            options_given={"simulate": {"samples": 12, "workers": 2}},
             said=said,
         )
-    given = {"parse": {"percentile": 98}, "simulate": {"workers": 2}}
+    options_given = {"parse": {"percentile": 98}, "simulate": {"workers": 2}}
     with run.locked(), pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
-        bring_up_to_date(run, "graph", given)
+        bring_up_to_date(run, "graph", options_given)
     assert open_run(run.path).record_of("parse").params.percentile == 99.9
     assert not (run.path / "sweep.csv").exists()
 
 
 def test_points_that_would_differ_outside_the_grid_are_refused(run):
     Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
-    given = {"simulate": {"samples": 12}}
+    options_given = {"simulate": {"samples": 12}}
     with pytest.raises(
         UsageError,
         match=r"outside the grid .*--warm-up 5 was recorded.*give it for all points",
     ):
-        _sweep(open_run(run.path), "duration=4,6", given=given)
+        _sweep(open_run(run.path), "duration=4,6", options_given=options_given)
     swept = _sweep(
-        open_run(run.path), "duration=3,4", given=given
+        open_run(run.path), "duration=3,4", options_given=options_given
     )  # valid with no point
-    made = open_run(run.path).records_of("simulate")
-    assert {made[one.simulation].params.warm_up for one in swept} == {0}
+    made_records = open_run(run.path).records_of("simulate")
+    assert {made_records[point.simulation].params.warm_up for point in swept} == {0}
 
 
-def _without_running(run, *grid):
+def _sweep_idle(run, *grid):
     """Sweep a grid whose points exist; return them."""
     said = []
     swept = _sweep(open_run(run.path), *grid, said=said)
-    assert not any(one.ran for one in swept)
+    assert not any(point.ran for point in swept)
     assert not any("running" in line for line in said)
     return swept
 
@@ -276,42 +285,48 @@ def _without_running(run, *grid):
 def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
     grid = ("train.seed=0,1", "percentile=97,98,99")
     swept = _sweep(run, *grid)
-    assert {one.run for one in swept} == {"sweep/points"}
-    assert len({one.simulation for one in swept}) == 6
-    prepared = [
+    assert {point.run for point in swept} == {"sweep/points"}
+    assert len({point.simulation for point in swept}) == 6
+    prepared_paths = [
         path.relative_to(run.path).as_posix() for path in run.path.rglob("x_test.npy")
     ]
-    assert sorted(prepared) == ["dataset/x_test.npy", "sweep/points/dataset/x_test.npy"]
+    assert sorted(prepared_paths) == [
+        "dataset/x_test.npy",
+        "sweep/points/dataset/x_test.npy",
+    ]
     assert not any(
         path.is_symlink() or path.stat().st_nlink > 1
         for path in run.path.rglob("*")
         if path.is_file()
     )
     points = open_run(run.path / "sweep" / "points")
-    made = points.records_of("simulate")
-    for one in swept:
-        details = made[one.simulation].details
-        assert details.training.seed == one.values["train.seed"]
-        assert details.conversion.percentile == one.values["percentile"]
-    inputs = [file for one in swept for file in made[one.simulation].inputs]
+    made_records = points.records_of("simulate")
+    for point in swept:
+        details = made_records[point.simulation].details
+        assert details.training.seed == point.values["train.seed"]
+        assert details.conversion.percentile == point.values["percentile"]
+    inputs = [file for point in swept for file in made_records[point.simulation].inputs]
     assert (
         len({file.sha256 for file in inputs if file.path.endswith("_parsed.h5")}) == 6
     )
     # Each run can be moved and archived.
     for path in sorted((run.path / "sweep").iterdir()):
-        moved = open_run(shutil.copytree(path, tmp_path / "moved" / path.name))
-        assert verify_run(moved).problems == []
-        params = moved.record_of("train").params, moved.record_of("parse").params
+        moved_run = open_run(shutil.copytree(path, tmp_path / "moved" / path.name))
+        assert verify_run(moved_run).problems == []
+        params = (
+            moved_run.record_of("train").params,
+            moved_run.record_of("parse").params,
+        )
         if path.name != "points":
             assert (
                 path.name
                 == f"train.seed={params[0].seed},percentile={params[1].percentile}"
             )
-    assert [one.simulation for one in _without_running(run, *grid)] == [
-        one.simulation for one in swept
+    assert [point.simulation for point in _sweep_idle(run, *grid)] == [
+        point.simulation for point in swept
     ]
     later = open_run(run.path / "sweep" / "points")
-    assert later.records_of("simulate") == made
+    assert later.records_of("simulate") == made_records
     assert verify_run(later).problems == []
     Run(path=later.path).graph(
         simulation=swept[0].simulation
@@ -320,22 +335,26 @@ def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
 
 def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     """Not for those of the network in the run."""
-    given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
+    options_given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
     Run(path=run.path).simulate(defaults=True, samples=12, engine="event")
-    swept = _sweep(run, "calibrate=2,4", "calibration_samples=20", given=given)
-    made = [
-        open_run(run.path / one.run).records_of("simulate")[one.simulation]
-        for one in swept
+    swept = _sweep(
+        run, "calibrate=2,4", "calibration_samples=20", options_given=options_given
+    )
+    made_records = [
+        open_run(run.path / point.run).records_of("simulate")[point.simulation]
+        for point in swept
     ]
-    assert [record.params.duration for record in made] == [2, 4]
+    assert [record.params.duration for record in made_records] == [2, 4]
     again = _sweep(
         open_run(run.path),
         "calibrate=2,4",
         "calibration_samples=20",
-        given=given,
+        options_given=options_given,
         said=said,
     )
-    assert [one.simulation for one in again] == [one.simulation for one in swept]
+    assert [point.simulation for point in again] == [
+        point.simulation for point in swept
+    ]
     assert not any("running" in line for line in said)
     face = Run(path=run.path)
     face.parse(calibrate=4, calibration_samples=20)
@@ -351,7 +370,7 @@ def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     assert (run.path / name).read_text() == "mine"
 
 
-def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_kahypar):
+def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, no_kahypar):
     """Figures are those of `map`; what does not fit has a note, and the sweep goes on."""
     tiny = {
         "name": "tiny",
@@ -371,8 +390,8 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
         "threshold=0.9,1.1",
         said=said,
     )
-    assert [one.ran for one in swept] == [True, True, False, False, False, False]
-    assert [one.simulation for one in swept] == [
+    assert [point.ran for point in swept] == [True, True, False, False, False, False]
+    assert [point.simulation for point in swept] == [
         swept[0].simulation,
         swept[1].simulation,
     ] * 3
@@ -409,13 +428,13 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
         "spinemap_5x5",
     ]
     points = status_of(open_run(run.path), []).sweep
-    assert [one.chip for one in points] == [one.chip for one in swept]
-    shown = (
+    assert [point.chip for point in points] == [point.chip for point in swept]
+    shown_lines = (
         snnb("status", run.path)
         .stdout.split("points of the last sweep")[1]
         .splitlines()
     )
-    assert [line.split()[0] for line in shown[2:8:2]] == [
+    assert [line.split()[0] for line in shown_lines[2:8:2]] == [
         "loihi",
         "tiny",
         "spinemap_5x5",
@@ -439,39 +458,41 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, without_k
 
 
 def test_descriptions_of_one_name_are_chips_of_their_own(
-    run, tmp_path, monkeypatch, without_kahypar
+    run, tmp_path, monkeypatch, no_kahypar
 ):
     """As of a copy of a description of the package with other energies."""
-    drawn, own = [], tmp_path / "loihi.yaml"
-    own.write_bytes((DESCRIPTIONS / "loihi.yaml").read_bytes())
+    drawings, own_path = [], tmp_path / "loihi.yaml"
+    own_path.write_bytes((DESCRIPTIONS / "loihi.yaml").read_bytes())
 
     def plot(points, *_, **__):
-        drawn.extend(points)
+        drawings.extend(points)
         return Figure()
 
     monkeypatch.setattr("snnb.plots.comparison.plot_chips", plot)
-    _sweep(run, f"hardware=loihi,{own}", "threshold=1")
-    assert [point.chip for point in drawn] == ["loihi", "loihi (loihi.yaml)"]
+    _sweep(run, f"hardware=loihi,{own_path}", "threshold=1")
+    assert [point.chip for point in drawings] == ["loihi", "loihi (loihi.yaml)"]
     (tmp_path / "other").mkdir()
-    other = shutil.copy(own, tmp_path / "other")
-    drawn.clear()
-    _sweep(open_run(run.path), f"hardware={own},{other}", "threshold=1")
-    assert [point.chip for point in drawn] == [str(own), other]
+    other_chip = shutil.copy(own_path, tmp_path / "other")
+    drawings.clear()
+    _sweep(open_run(run.path), f"hardware={own_path},{other_chip}", "threshold=1")
+    assert [point.chip for point in drawings] == [str(own_path), other_chip]
 
 
 def test_the_figure_has_the_accuracy_to_quote(run, monkeypatch):
     """The softmax draws its spikes at random: that of the read-out, with its interval."""
-    drawn = []
+    drawings = []
 
-    def plot(axes, measured, analogue, label, intervals):
-        drawn.append((measured.tolist(), intervals.tolist()))
+    def plot(axes, accuracies_drawn, analogue, label, intervals):
+        drawings.append((accuracies_drawn.tolist(), intervals.tolist()))
         return Figure()
 
     monkeypatch.setattr("snnb.plots.comparison.plot_sweep", plot)
     swept = _sweep(
-        run, "duration=6,12", given={"simulate": {"samples": 12, "engine": "event"}}
+        run,
+        "duration=6,12",
+        options_given={"simulate": {"samples": 12, "engine": "event"}},
     )
-    accuracies = [one.summary.readout_accuracy for one in swept]
-    assert accuracies != [one.summary.snn_accuracy for one in swept]
+    accuracies = [point.summary.readout_accuracy for point in swept]
+    assert accuracies != [point.summary.snn_accuracy for point in swept]
     intervals = [list(wilson_interval(accuracy * 12, 12)) for accuracy in accuracies]
-    assert drawn == [(accuracies, intervals)]
+    assert drawings == [(accuracies, intervals)]

@@ -58,50 +58,56 @@ CASES = [
 
 
 @pytest.mark.toolbox
-@pytest.mark.parametrize(("converted", "simulated", "own", "absent"), CASES)
+@pytest.mark.parametrize(
+    ("conversion_options", "simulation_options", "own_settings", "absent"), CASES
+)
 def test_the_full_configuration_states_what_ran_and_the_toolbox_loads_it(
-    run, monkeypatch, converted, simulated, own, absent
+    run, monkeypatch, conversion_options, simulation_options, own_settings, absent
 ):
     from snntoolbox.bin.utils import update_setup
 
     face = Run(path=run.path)
-    if converted:
-        face.parse(**converted)
-    made = face.simulate(samples=5, duration=converted.get("calibrate", 4), **simulated)
-    monkeypatch.chdir(made.directory)
-    loaded = update_setup(str(made.directory / ".config"))
-    section = dict(loaded["snnb"])
-    assert own.items() <= section.items()
+    if conversion_options:
+        face.parse(**conversion_options)
+    made_result = face.simulate(
+        samples=5, duration=conversion_options.get("calibrate", 4), **simulation_options
+    )
+    monkeypatch.chdir(made_result.directory)
+    loaded_config = update_setup(str(made_result.directory / ".config"))
+    section = dict(loaded_config["snnb"])
+    assert own_settings.items() <= section.items()
     assert not absent & set(section)
     assert section["parser"] == open_run(run.path).record_of("parse").details.parser
-    with_first = 5 + simulated.get("first", 0)  # as the toolbox counts
-    assert loaded.getint("simulation", "num_to_test") == with_first
-    assert 5 % loaded.getint("simulation", "batch_size") == 0
-    assert loaded.getboolean("input", "poisson_input") == (
-        simulated.get("input") == "poisson"
+    with_first = 5 + simulation_options.get("first", 0)  # as the toolbox counts
+    assert loaded_config.getint("simulation", "num_to_test") == with_first
+    assert 5 % loaded_config.getint("simulation", "batch_size") == 0
+    assert loaded_config.getboolean("input", "poisson_input") == (
+        simulation_options.get("input") == "poisson"
     )
-    assert "[snnb]" not in (made.directory / "config").read_text()
+    assert "[snnb]" not in (made_result.directory / "config").read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("first", "samples"), [(0, 60), (7, 53)])
-def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
+@pytest.mark.parametrize(("first_sample", "samples"), [(0, 60), (7, 53)])
+def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first_sample, samples):
     """60 samples at 50 a time: the toolbox itself would leave out the last ten."""
-    made = Run(path=run.path).simulate(
+    made_result = Run(path=run.path).simulate(
         samples=samples,
-        first=first,
+        first=first_sample,
         duration=30,
         batch_size=50,
         engine="tensorflow",
     )
-    assert made.record.params.batch_size == 50
-    copy = Path(shutil.copytree(made.directory, made.directory.parent / "copy"))
+    assert made_result.record.params.batch_size == 50
+    copy = Path(
+        shutil.copytree(made_result.directory, made_result.directory.parent / "copy")
+    )
     config = configparser.ConfigParser()
     config.read(copy / "config")
     batch = int(
         config["simulation"].get("batch_size", "1")
     )  # `config` leaves out the defaults of the toolbox
-    assert (batch, samples % batch) == (30 if first == 0 else 1, 0)
+    assert (batch, samples % batch) == (30 if first_sample == 0 else 1, 0)
     config["output"] = {"log_vars": "{'spiketrains_n_b_l_t'}"}
     with (copy / "config").open("w") as file:
         config.write(file)
@@ -115,20 +121,20 @@ def test_the_toolbox_counts_the_same_spikes_of_all_samples(run, first, samples):
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    logged = sorted((copy / "log" / "gui" / "test" / "log_vars").glob("*.npz"))
-    assert len(logged) == samples / batch
+    logged_paths = sorted((copy / "log" / "gui" / "test" / "log_vars").glob("*.npz"))
+    assert len(logged_paths) == samples / batch
     counts = {}
-    for path in logged:
+    for path in logged_paths:
         with np.load(
             path, allow_pickle=True
-        ) as found:  # what the toolbox has written a moment ago
-            for trains, name in found["spiketrains_n_b_l_t"]:
+        ) as found_arrays:  # what the toolbox has written a moment ago
+            for trains, name in found_arrays["spiketrains_n_b_l_t"]:
                 counts[name] = counts.get(name, 0) + np.count_nonzero(
                     trains, axis=-1
                 ).sum(axis=0)
-    with np.load(made.directory / "spike_rate_sums.npz") as ours:
-        compared = [name for name in counts if name in ours.files]
-        assert len(compared) >= 3
-        for name in compared[:-1]:  # the last one's spikes are drawn at random
+    with np.load(made_result.directory / "spike_rate_sums.npz") as ours:
+        compared_names = [name for name in counts if name in ours.files]
+        assert len(compared_names) >= 3
+        for name in compared_names[:-1]:  # the last one's spikes are drawn at random
             np.testing.assert_array_equal(counts[name], ours[name], err_msg=name)
             assert ours[name].sum() > 0

@@ -58,7 +58,7 @@ RESULTS += ("partition.txt", "cores.csv", "traffic.npz", "mapping.png")
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory):
+def whole_run(tmp_path_factory):
     """A small run with all stages, an export, and the checkpoint of a training that was interrupted."""
     path = tmp_path_factory.mktemp("whole") / "run"
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.getbasetemp() / "cache")
@@ -75,31 +75,31 @@ def whole(tmp_path_factory):
 
 def record_checkpoint(path):
     """Leave a checkpoint as a training of the same options leaves it that is interrupted after its first epoch."""
-    other = path.with_name("other")
-    shutil.copytree(path, other)
+    other_path = path.with_name("other")
+    shutil.copytree(path, other_path)
 
     def progress(*_):
-        if (other / ".checkpoint" / "state.npz").exists():
+        if (other_path / ".checkpoint" / "state.npz").exists():
             raise KeyboardInterrupt
 
-    run = open_run(other)
+    run = open_run(other_path)
     with contextlib.suppress(KeyboardInterrupt), run.locked():
         train.STAGE.execute(run, train.STAGE.resolve(run, {"epochs": 2}), progress)
-    shutil.move(str(other / ".checkpoint"), str(path))
-    shutil.rmtree(other)
+    shutil.move(str(other_path / ".checkpoint"), str(path))
+    shutil.rmtree(other_path)
 
 
 @pytest.fixture(scope="session")
-def expected(whole, tmp_path_factory):
+def undamaged_output(whole_run, tmp_path_factory):
     """What each command makes of the whole run."""
-    made = {}
+    outputs = {}
     for command, words in COMMANDS.items():
         run = tmp_path_factory.mktemp("expected") / "run"
-        shutil.copytree(whole, run)
+        shutil.copytree(whole_run, run)
         code, _, errors = call([*(word.format(run=run) for word in words), "--quiet"])
         assert (code, errors) == (0, "")
-        made[command] = results(run)
-    return made
+        outputs[command] = results(run)
+    return outputs
 
 
 def cut(size):
@@ -194,15 +194,15 @@ def call(arguments):
 
 @pytest.mark.parametrize("file", FILES)
 def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(
-    whole, expected, tmp_path, file
+    whole_run, undamaged_output, tmp_path, file
 ):
-    found = sorted(whole.glob(file)) or [whole / file]
-    for path in found[:2]:
+    found_paths = sorted(whole_run.glob(file)) or [whole_run / file]
+    for path in found_paths[:2]:
         for damage, do in DAMAGES.items():
             for command, words in COMMANDS.items():
                 run = tmp_path / "run"
-                shutil.copytree(whole, run, symlinks=True)
-                target = run / path.relative_to(whole)
+                shutil.copytree(whole_run, run, symlinks=True)
+                target = run / path.relative_to(whole_run)
                 if not target.exists():
                     target.write_text("{}")
                 do(target)
@@ -220,5 +220,5 @@ def test_whatever_is_damaged_every_command_answers_and_nothing_is_made_from_it(
                     code != 0
                 ), case
                 if code == 0 and file != "manifest.yaml":
-                    assert results(run) == expected[command], case
+                    assert results(run) == undamaged_output[command], case
                 shutil.rmtree(run)

@@ -34,33 +34,36 @@ def costs_of(graph, partition):
             "snnb.mapping.map_network.place",
             partial(place, settings=SearchSettings(swaps_per_core=100)),
         ):
-            mapped = map_network(network, CHIP, method="sequential")
+            mapped_mapping = map_network(network, CHIP, method="sequential")
             again = cost_partition(network, CHIP, partition, allow_overfull=True)
-        texts = [MappingCost.of(one).model_dump_json() for one in (mapped, again)]
-        rounded = [
+        texts = [
+            MappingCost.of(mapping).model_dump_json()
+            for mapping in (mapped_mapping, again)
+        ]
+        rounded_documents = [
             json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}"))
             for text in texts
         ]
-        KNOWN[graph.path] = rounded
+        KNOWN[graph.path] = rounded_documents
     return KNOWN[graph.path]
 
 
-def refused(path, expected, *, error=InputError, **options):
+def assert_refused(path, message, *, error=InputError, **options):
     """Import a file that is refused in one line with the path of what is wrong; the folder stays as it was."""
-    there = sorted(path.parent.iterdir())
-    with pytest.raises(error) as raised:
+    there_paths = sorted(path.parent.iterdir())
+    with pytest.raises(error) as error_info:
         import_graph(path, path.parent / "in_graph.h5", **options)
     rates = options.get("rates", path)
-    assert expected in str(raised.value)
+    assert message in str(error_info.value)
     assert str((rates if isinstance(rates, Path) else rates[0]).parent) in str(
-        raised.value
+        error_info.value
     )
-    assert "\n" not in str(raised.value)
-    assert sorted(path.parent.iterdir()) == there
+    assert "\n" not in str(error_info.value)
+    assert sorted(path.parent.iterdir()) == there_paths
 
 
-def imported(path, folder, **options):
+def import_anew(path, folder, **options):
     """Import a graph, and return it and the notes."""
     folder.mkdir(exist_ok=True)
-    found = import_graph(path, folder / "imported_graph.h5", **options)
-    return found.graph, found.notes
+    found_graph = import_graph(path, folder / "imported_graph.h5", **options)
+    return found_graph.graph, found_graph.notes

@@ -8,7 +8,7 @@ import libsonata
 
 
 def assert_indexed_as_by_libsonata(
-    path: Path, inputs: int, others: int, folder: Path
+    path: Path, inputs: int, neurons: int, folder: Path
 ) -> None:
     """Have libsonata index a copy of the edges, in `folder`, and compare every dataset."""
     again = folder / "again.h5"
@@ -20,16 +20,18 @@ def assert_indexed_as_by_libsonata(
     assert set(names) <= {"input_snn", "snn_snn"}
     for name in names:
         libsonata.EdgePopulation.write_indices(
-            str(again), name, inputs if name == "input_snn" else others, others
+            str(again), name, inputs if name == "input_snn" else neurons, neurons
         )
-    with h5py.File(str(path), "r") as own, h5py.File(str(again), "r") as theirs:
+    with h5py.File(str(path), "r") as own_file, h5py.File(str(again), "r") as theirs:
         for population in names:
             indices = theirs[f"edges/{population}/indices"]
             assert set(indices) == {"source_to_target", "target_to_source"}
             for kind, index in indices.items():
                 for name, values in index.items():
                     assert (
-                        own[f"edges/{population}/indices/{kind}/{name}"][()].tolist()
+                        own_file[f"edges/{population}/indices/{kind}/{name}"][
+                            ()
+                        ].tolist()
                         == values[()].tolist()
                     ), (
                         population,

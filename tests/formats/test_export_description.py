@@ -21,7 +21,7 @@ SIMULATED = Simulated(
 )
 
 
-def described(target):
+def read_description(target):
     path = (
         target / "description.json"
         if target.is_dir()
@@ -45,37 +45,40 @@ def test_every_format_states_all_that_a_simulator_needs(
         Request(options, spike_times, simulated=SIMULATED),
         origin=ORIGIN,
     )
-    stated = described(target)
+    description = read_description(target)
     per = "second" if has_units else "time step"
-    assert (stated["rate_unit"], stated["edge_unit"]) == (
+    assert (description["rate_unit"], description["edge_unit"]) == (
         f"spikes per {per}",
         f"thresholds per {per}",
     )
     assert [
-        stated[name] for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")
+        description[name]
+        for name in ("dt_ms", "num_samples", "num_timesteps", "warm_up")
     ] == [1.0, 4, 25, 5]
-    neuron = stated["neuron"]
+    neuron = description["neuron"]
     assert [neuron[name] for name in ("threshold", "reset", "spike_amplitude")] == [
         0.5,
         "zero",
         0.5,
     ]
-    assert stated["simulation"]["pixel_scale"] == 255.0
-    assert stated["simulation"]["recorded_samples"] == 2
-    assert stated["input"] == {"population": "input", "coding": "current"}
-    assert stated["pool_weight"] == ("mean" if FORMATS[format].simulates else "one")
-    names = [population["name"] for population in stated["populations"]]
+    assert description["simulation"]["pixel_scale"] == 255.0
+    assert description["simulation"]["recorded_samples"] == 2
+    assert description["input"] == {"population": "input", "coding": "current"}
+    assert description["pool_weight"] == (
+        "mean" if FORMATS[format].simulates else "one"
+    )
+    names = [population["name"] for population in description["populations"]]
     assert names == [
         p.name for p in graph.populations[1 if FORMATS[format].partial else 0 :]
     ]
-    assert stated["nodes"] == sum(
-        population["size"] for population in stated["populations"]
+    assert description["nodes"] == sum(
+        population["size"] for population in description["populations"]
     )
-    assert stated["edges"] == sum(
-        projection["edges"] for projection in stated["projections"]
+    assert description["edges"] == sum(
+        projection["edges"] for projection in description["projections"]
     )
     summary = {(s.source, s.target): s.edges for s in graph.summary()}
-    for projection in stated["projections"]:
+    for projection in description["projections"]:
         assert (
             projection["edges"] == summary[projection["source"], projection["target"]]
         )
@@ -96,12 +99,12 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
         name: {"kernel": kernel, "bias": np.zeros(2, np.float32)}
         for name, kernel in kernels.items()
     }
-    first = {"filters": 2, "kernel_size": [1, 1], "activation": "relu"}
+    first_options = {"filters": 2, "kernel_size": [1, 1], "activation": "relu"}
     entries = [
         StoredLayer(
             "input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, (), {}
         ),
-        StoredLayer("first", "Conv2D", first, ("input",), weights["first"]),
+        StoredLayer("first", "Conv2D", first_options, ("input",), weights["first"]),
         StoredLayer("highest", "MaxPooling2D", config, ("first",), {}),
         StoredLayer("flat", "Flatten", {}, ("highest",), {}),
         StoredLayer("out", "Dense", {"units": 2}, ("flat",), weights["out"]),
@@ -120,25 +123,27 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
             if format == "spinemap"
             else None
         )
-        simulated = Simulated(
+        simulation = Simulated(
             1.0, "subtraction", "constant", None, 1.0, None, None, 30, 2, 7
         )
-        request = Request(spike_times=times, simulated=simulated)
+        request = Request(spike_times=times, simulated=simulation)
         if format in ("nir", "sanafe"):
             with pytest.raises(UsageError, match=r"^highest .* --max-pool average"):
                 export(graph, format, target, request)
             return
         export(graph, format, target, request, origin=ORIGIN, say=said.append)
-    stated = described(target)
-    assert {p["target"]: p["weights"] for p in stated["projections"]}["highest"] == rule
-    assert list(stated["max_pooling"]) == [rule]
-    assert ("largest spike count" in stated["max_pooling"][rule]) == (
+    description = read_description(target)
+    assert {p["target"]: p["weights"] for p in description["projections"]}[
+        "highest"
+    ] == rule
+    assert list(description["max_pooling"]) == [rule]
+    assert ("largest spike count" in description["max_pooling"][rule]) == (
         rule == "largest_count"
     )
     program = {"pynn": "PyNN", "sonata": "NEST"}.get(format)
     line = f"{program} has no neuron with its rule, which the description states as max_pooling"
-    expected = [f"export: max pooling (highest): {line}"] if program else []
-    assert [line for line in said if "max pooling" in line] == expected
+    expected_warnings = [f"export: max pooling (highest): {line}"] if program else []
+    assert [line for line in said if "max pooling" in line] == expected_warnings
 
 
 def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_times):
@@ -147,7 +152,7 @@ def test_ids_in_the_description_are_those_of_the_files(graph, tmp_path, spike_ti
         export(graph, format, tmp_path / format, origin=ORIGIN)
         firsts[format] = [
             population["first_id"]
-            for population in described(tmp_path / format)["populations"]
+            for population in read_description(tmp_path / format)["populations"]
         ]
     assert firsts == {
         "csv": [0, 84, 120, 144, 164],
@@ -172,14 +177,23 @@ def test_a_table_of_nodes_that_is_no_exports_is_kept(graph, tmp_path):
 def test_spikes_of_all_paths_meet(residual_graph, tmp_path):
     """The delays along every path from an input that spikes to a population add up to the same."""
     export(residual_graph, "pynn", tmp_path / "net")
-    stated = described(tmp_path / "net")
+    description = read_description(tmp_path / "net")
     delays = {
-        (p["source"], p["target"]): p["delay_steps"] for p in stated["projections"]
+        (p["source"], p["target"]): p["delay_steps"] for p in description["projections"]
     }
-    first = {p["name"]: p["first_step"] for p in stated["populations"]}
-    assert first == {"input": 0, "one": 1, "two": 2, "sum": 3, "pool": 4, "out": 5}
+    first_steps = {p["name"]: p["first_step"] for p in description["populations"]}
+    assert first_steps == {
+        "input": 0,
+        "one": 1,
+        "two": 2,
+        "sum": 3,
+        "pool": 4,
+        "out": 5,
+    }
     assert min(delays.values()) >= 1
     paths = networkx.DiGraph(list(delays))
-    for target in first:
+    for target in first_steps:
         for path in networkx.all_simple_paths(paths, "input", target):
-            assert sum(delays[step] for step in zip(path, path[1:])) == first[target]
+            assert (
+                sum(delays[step] for step in zip(path, path[1:])) == first_steps[target]
+            )

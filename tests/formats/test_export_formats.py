@@ -50,23 +50,23 @@ def test_an_existing_target_is_kept_unless_forced(graph, tmp_path, spike_times, 
     with pytest.raises(UsageError, match=r"out exists.*--force"):
         export(graph, format, target, Request(spike_times=spike_times))
     assert target.read_text() == "precious"
-    told = []
+    messages = []
     export(
         graph,
         format,
         target,
-        Request(spike_times=spike_times, progress=lambda *seen: told.append(seen)),
+        Request(spike_times=spike_times, progress=lambda *seen: messages.append(seen)),
         force=True,
     )
-    assert told[-1][0] == told[-1][1] > 0
-    first = sorted(target.rglob("*"))
+    assert messages[-1][0] == messages[-1][1] > 0
+    first_paths = sorted(target.rglob("*"))
     export(graph, format, target, Request(spike_times=spike_times), force=True)
     assert {path.name for path in tmp_path.iterdir()} <= {
         "out",
         "out.json",
         "out.nodes.csv",
     }
-    assert sorted(target.rglob("*")) == first
+    assert sorted(target.rglob("*")) == first_paths
 
 
 def test_a_target_without_a_name(graph):
@@ -77,13 +77,13 @@ def test_a_target_without_a_name(graph):
 def test_names_that_are_no_names_of_files(tmp_path):
     """Keras takes `/` in a name."""
     source = LAYERS.Input((3,), name="input")
-    first = LAYERS.Dense(2, name="block/../../first")(source)
-    parsed = save(
-        keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first)),
+    first_layer = LAYERS.Dense(2, name="block/../../first")(source)
+    parsed_path = save(
+        keras.Model(source, LAYERS.Dense(2, name="s" * 150)(first_layer)),
         tmp_path / "net_parsed.h5",
     )
     (tmp_path / "inner").mkdir()
-    with build_graph(parsed, tmp_path / "net_graph.h5") as graph:
+    with build_graph(parsed_path, tmp_path / "net_graph.h5") as graph:
         for format in ("npz", "pynn", "sonata"):
             export(graph, format, tmp_path / "inner" / format)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -156,7 +156,7 @@ def test_text_is_utf_8_in_any_locale(tmp_path):
         *formats,
     ]
     subprocess.run(command, env={**os.environ, **locale}, check=True)
-    written, expected = (
+    written, expected_files = (
         {
             str(file.relative_to(folder)): file.read_bytes()
             for file in sorted(folder.rglob("*"))
@@ -164,8 +164,8 @@ def test_text_is_utf_8_in_any_locale(tmp_path):
         }
         for folder in (tmp_path / "ascii", tmp_path / "utf-8")
     )
-    assert list(written) == list(expected)
-    assert [name for name in written if written[name] != expected[name]] == []
+    assert list(written) == list(expected_files)
+    assert [name for name in written if written[name] != expected_files[name]] == []
     assert sum("région".encode() in content for content in written.values()) >= len(
         formats
     )
@@ -183,22 +183,24 @@ def test_64_bit_ids_give_the_same(graph, tmp_path, monkeypatch, format):
         ]
         with np.load(paths[1]) as file:  # scipy itself narrows what fits
             assert file["indices"].dtype == file["indptr"].dtype == np.int64
-        narrow, wide = map(scipy.sparse.load_npz, paths)
-        assert (narrow != wide).nnz == 0
+        narrow_files, wide_files = map(scipy.sparse.load_npz, paths)
+        assert (narrow_files != wide_files).nnz == 0
     else:
-        narrow, wide = (
+        narrow_files, wide_files = (
             pyarrow.parquet.read_table(tmp_path / name / "edges.parquet")
             for name in ("narrow", "wide")
         )
-        assert str(wide["source"].type) == "int64"
-        assert wide["target"].to_pylist() == narrow["target"].to_pylist()
+        assert str(wide_files["source"].type) == "int64"
+        assert wide_files["target"].to_pylist() == narrow_files["target"].to_pylist()
 
 
 def test_graphml_has_one_type_for_a_key(graph, tmp_path):
     """The spike count of an input that is a current is not an integer, the others' are."""
     export(graph, "graphml", tmp_path / "net.graphml")
-    found = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
-    assert {type(count) for _, count in found.nodes(data="spike_count")} == {float}
+    found_graph = networkx.read_graphml(str(tmp_path / "net.graphml"), node_type=int)
+    assert {type(count) for _, count in found_graph.nodes(data="spike_count")} == {
+        float
+    }
 
 
 def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
@@ -211,15 +213,15 @@ def test_parts_are_the_rows_of_parquet(graph, tmp_path, monkeypatch):
     )
     export(graph, "parquet", tmp_path / "parquet", Request(options))
     assert written.edges == graph.number_of_edges()
-    expected = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
+    expected_rows = pyarrow.parquet.read_table(tmp_path / "parquet" / "edges.parquet")
     index = pandas.read_csv(tmp_path / "parts" / "index.csv")
     tables = [
         pyarrow.parquet.read_table(tmp_path / "parts" / name) for name in index["file"]
     ]
     assert len(tables) > len(graph.projections)
-    assert pyarrow.concat_tables(tables).equals(expected)
-    assert tables[0].schema.metadata == expected.schema.metadata
-    assert expected.schema.metadata[b"rate_unit"] == b"spikes per sample"
+    assert pyarrow.concat_tables(tables).equals(expected_rows)
+    assert tables[0].schema.metadata == expected_rows.schema.metadata
+    assert expected_rows.schema.metadata[b"rate_unit"] == b"spikes per sample"
     for table, row in zip(tables, index.itertuples()):
         source = table["source"].to_numpy()
         assert (row.edges, row.edges <= 150) == (len(source), True)
@@ -247,9 +249,12 @@ def test_a_part_that_fails_stops_the_others(graph, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_parts_from_a_cluster_are_the_same_files(graph, tmp_path, dask_workers):
     options = ExportOptions(scheduler=dask_workers.cluster.scheduler_address)
-    there = export(graph, "parts", tmp_path / "there", Request(options))
-    here = export(graph, "parts", tmp_path / "here")
-    assert (there.edges, there.size_bytes) == (here.edges, here.size_bytes)
+    there_export = export(graph, "parts", tmp_path / "there", Request(options))
+    here_export = export(graph, "parts", tmp_path / "here")
+    assert (there_export.edges, there_export.size_bytes) == (
+        here_export.edges,
+        here_export.size_bytes,
+    )
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == names
     for name in names:
@@ -265,25 +270,25 @@ def test_a_worker_that_does_not_see_the_files(graph, tmp_path):
         match=r"cannot access .*; give --output in a directory that all workers share",
     ):
         _open(replace(seen, folder=tmp_path / "elsewhere"), 1)
-    for other in (
+    for other_folder in (
         replace(seen, graph=tmp_path / "elsewhere"),
         replace(seen, digest="0" * 64),
     ):
         with pytest.raises(
             InputError,
-            match=f"cannot access {other.graph}; put the run into a directory that all",
+            match=f"cannot access {other_folder.graph}; put the run into a directory that all",
         ):
-            _open(other, 1)
+            _open(other_folder, 1)
     assert _open(seen, 1)[1].number_of_edges() == graph.number_of_edges()
 
 
 def test_a_worker_writes_integers_where_they_are_asked_for(pruned_graph, tmp_path):
     request = Request(ExportOptions(integers=True))
-    _, there, _ = _open(
+    _, place, _ = _open(
         _Shared(pruned_graph.path, sha256_of(pruned_graph.path), tmp_path, request), 1
     )
     np.testing.assert_array_equal(
-        all_edges(there)[2], all_edges(pruned_graph.with_integers())[2]
+        all_edges(place)[2], all_edges(pruned_graph.with_integers())[2]
     )
 
 
@@ -364,9 +369,9 @@ def test_refused_before_anything_is_written(
 ):
     if limit is not None:
         monkeypatch.setattr(f"snnb.formats.{limit[0]}", limit[1])
-    with pytest.raises(error, match=words) as raised:
+    with pytest.raises(error, match=words) as error_info:
         export(graph, format, tmp_path / "net", Request(ExportOptions(**options)))
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(error_info.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -447,10 +452,10 @@ def test_sonata_numbers_more_projections_than_16_bits(tmp_path):
     with h5py.File(str(tmp_path / "edges.h5"), "w") as file:
         group = file.create_group("edges/snn_snn")
         write_edge_population(group, edges, graph, request, request.counter(1))
-        expected = np.repeat(
+        expected_types = np.repeat(
             numbers, [p.number_of_edges for p in edges.projections.values()]
         )
-        assert group["edge_type_id"][()].tolist() == expected.tolist()
+        assert group["edge_type_id"][()].tolist() == expected_types.tolist()
 
 
 def test_bmtk_reads_the_same(graph, sonata):
@@ -464,17 +469,23 @@ def test_bmtk_reads_the_same(graph, sonata):
     node = file.nodes["snn"].get_node_id(130 - 84)
     assert node["pop_name"] == mean.nodes[130].population
     assert [node[f"index_{axis}"] for axis in range(3)] == list(mean.nodes[130].index)
-    found = [
+    found_targets = [
         (e.source_node_id, e["syn_weight"], e["rule"])
         for e in file.edges["snn_snn"].get_target(150 - 84)
     ]
-    expected = zip(
+    expected_pairs = zip(
         (sources[targets == 150] - 84).tolist(), weights[targets == 150].tolist()
     )
-    assert sorted(found) == sorted((s, w, "AveragePooling2D") for s, w in expected)
-    assert {weight for _, weight, _ in found} == {np.float32(1 / len(found))}
-    found = [e.target_node_id for e in file.edges["snn_snn"].get_source(100 - 84)]
-    assert sorted(found) == (targets[sources == 100] - 84).tolist()
+    assert sorted(found_targets) == sorted(
+        (s, w, "AveragePooling2D") for s, w in expected_pairs
+    )
+    assert {weight for _, weight, _ in found_targets} == {
+        np.float32(1 / len(found_targets))
+    }
+    found_targets = [
+        e.target_node_id for e in file.edges["snn_snn"].get_source(100 - 84)
+    ]
+    assert sorted(found_targets) == (targets[sources == 100] - 84).tolist()
 
 
 def test_sonata_files_have_what_the_standard_asks_for(sonata):
@@ -502,19 +513,19 @@ def test_spinemap_lists_the_spikes_of_each_neuron(
         tmp_path / "net",
         Request(ExportOptions(with_input=with_input), spike_times=spike_times),
     )
-    found = [
+    found_counts = [
         [int(w) for w in line.split(" ")]
         for line in (tmp_path / "net" / "spike_info.txt").read_text().splitlines()
     ]
-    expected, first = {}, 0 if with_input else 84
+    expected_spikes, first_id = {}, 0 if with_input else 84
     with np.load(str(spike_times)) as file:
         for population in graph.populations[1:]:
             for sample, neuron, step in file[population.name].tolist():
-                expected.setdefault(population.first + neuron - first, []).append(
-                    30 * sample + step
-                )
-    assert found == [
-        [neuron, *expected.get(neuron, [])] for neuron in range(168 - first)
+                expected_spikes.setdefault(
+                    population.first + neuron - first_id, []
+                ).append(30 * sample + step)
+    assert found_counts == [
+        [neuron, *expected_spikes.get(neuron, [])] for neuron in range(168 - first_id)
     ]
 
 
@@ -584,10 +595,10 @@ def test_small_batches_give_the_same_bytes(
     module = {"snn": "axoncuda", "axh": "axoncuda"}.get(format, format)
     monkeypatch.setattr(f"snnb.formats.{module}.{batch}", 7)
     export(graph, format, tmp_path / "two", Request(spike_times=spike_times))
-    one, two = (tmp_path / name for name in ("one", "two"))
-    for file in one.iterdir() if one.is_dir() else [one]:
+    path, two = (tmp_path / name for name in ("one", "two"))
+    for file in path.iterdir() if path.is_dir() else [path]:
         assert (
-            two / file.name if one.is_dir() else two
+            two / file.name if path.is_dir() else two
         ).read_bytes() == file.read_bytes()
 
 
@@ -605,16 +616,20 @@ def test_biases_that_sanafe_reads(graph, tmp_path):
     export(graph, "sanafe", tmp_path / "net")
     _, network = load(tmp_path / "net", tmp_path)
     network.save(str(tmp_path / "back.yaml"))
-    saved = yaml.safe_load((tmp_path / "back.yaml").read_text())
-    assert len(saved["network"]["groups"]) == len(
+    saved_document = yaml.safe_load((tmp_path / "back.yaml").read_text())
+    assert len(saved_document["network"]["groups"]) == len(
         graph.populations
     )  # a network without skips has no relays
-    for population, group in zip(graph.populations[1:], saved["network"]["groups"][1:]):
+    for population, group in zip(
+        graph.populations[1:], saved_document["network"]["groups"][1:]
+    ):
         biases = np.zeros(population.size)
         for entry in group["neurons"]:
             for ids, attributes in entry.items():
-                first, _, last = str(ids).partition("..")
-                biases[int(first) : int(last or first) + 1] = attributes.get("bias", 0)
+                first_id, _, last = str(ids).partition("..")
+                biases[int(first_id) : int(last or first_id) + 1] = attributes.get(
+                    "bias", 0
+                )
         np.testing.assert_array_equal(biases, population.bias.ravel().astype(float))
 
 

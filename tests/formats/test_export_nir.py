@@ -53,7 +53,7 @@ def windows():
     )
 
 
-def without_maximum():
+def maximum_free_model():
     """Windows that are cut at the border, and a layer that reads each position."""
     source = LAYERS.Input((4, 3, 2), name="input")
     tensor = LAYERS.AveragePooling2D(3, strides=1, padding="same", name="cut")(source)
@@ -88,7 +88,7 @@ def evaluate(node, x):
     if isinstance(node, nir.Flatten):
         assert (node.start_dim, node.end_dim) == (0, -1)
     y = np.stack(
-        [linear({"type": type(node).__name__, **vars(node)}, one) for one in x]
+        [linear({"type": type(node).__name__, **vars(node)}, sample) for sample in x]
     )
     if isinstance(node, nir.Conv2d):
         assert (x.shape[2:], y.shape[1:]) == (
@@ -114,11 +114,13 @@ def synapses(graph, source, target, shape):
     x = np.concatenate([np.zeros((1, np.prod(shape))), np.eye(np.prod(shape))]).reshape(
         -1, *shape
     )
-    found = [arriving(graph, a, source, x) for a, b in graph.edges if b == target]
-    found = [y for y in found if y is not None]
-    assert found, (source, target)
-    assert {y.shape[1:] for y in found} == {graph.nodes[target].r.shape}
-    y = (sum(found) * graph.nodes[target].r).reshape(len(x), -1)
+    found_weights = [
+        arriving(graph, a, source, x) for a, b in graph.edges if b == target
+    ]
+    found_weights = [y for y in found_weights if y is not None]
+    assert found_weights, (source, target)
+    assert {y.shape[1:] for y in found_weights} == {graph.nodes[target].r.shape}
+    y = (sum(found_weights) * graph.nodes[target].r).reshape(len(x), -1)
     return y[1:] - y[0], y[0]
 
 
@@ -131,7 +133,7 @@ def channels_first(values, shape):
 
 
 @pytest.mark.parametrize("threshold", [1.0, 0.5])
-@pytest.mark.parametrize("network", [branched, windows, residual, without_maximum])
+@pytest.mark.parametrize("network", [branched, windows, residual, maximum_free_model])
 def test_synapses_are_those_of_the_graph(tmp_path, network, threshold):
     model = network()
     set_random_weights(model, 3)
@@ -164,16 +166,16 @@ def test_a_graph_without_an_input_is_refused(tmp_path):
 
 
 def assert_same_synapses(graph, tmp_path, threshold):
-    simulated = Simulated(
+    simulation = Simulated(
         threshold, "subtraction", "constant", None, 255.0, None, None, 30, 2, 7
     )
-    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
-    written, stated = (
+    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulation), origin={})
+    written, document = (
         read(tmp_path / "net.nir"),
         json.loads((tmp_path / "net.nir.json").read_text()),
     )
-    names, mean, biases = stated["nir"]["nodes"], graph.with_pool_weight("mean"), {}
-    counted = 0
+    names, mean, biases = document["nir"]["nodes"], graph.with_pool_weight("mean"), {}
+    synapse_count = 0
     for projection in mean.projections:
         source, target = projection.source, projection.target
         node = written.nodes[names[source.name]]
@@ -182,23 +184,33 @@ def assert_same_synapses(graph, tmp_path, threshold):
             if isinstance(node, nir.IF)
             else tuple(node.input_type["input"])
         )
-        found, bias = synapses(written, names[source.name], names[target.name], shape)
+        found_weights, bias = synapses(
+            written, names[source.name], names[target.name], shape
+        )
         rows = channels_first(np.arange(source.size), source.shape)
         columns = channels_first(np.arange(target.size), target.shape)
-        expected = projection.to_scipy().toarray().astype(float)[rows][:, columns]
-        expected /= threshold if source in mean.inputs else 1
-        np.testing.assert_allclose(
-            found, expected, rtol=1e-6, atol=1e-7, err_msg=f"{source} {target}"
+        expected_weights = (
+            projection.to_scipy().toarray().astype(float)[rows][:, columns]
         )
-        counted += np.count_nonzero(np.abs(found) > 1e-7)
+        expected_weights /= threshold if source in mean.inputs else 1
+        np.testing.assert_allclose(
+            found_weights,
+            expected_weights,
+            rtol=1e-6,
+            atol=1e-7,
+            err_msg=f"{source} {target}",
+        )
+        synapse_count += np.count_nonzero(np.abs(found_weights) > 1e-7)
         biases[target.name] = biases.get(target.name, 0) + bias
-    assert counted == sum(np.count_nonzero(p.to_scipy().data) for p in mean.projections)
+    assert synapse_count == sum(
+        np.count_nonzero(p.to_scipy().data) for p in mean.projections
+    )
     for population in (p for p in mean.layers if p.name in biases):
-        expected = (
+        expected_weights = (
             channels_first(population.bias.astype(float), population.shape) / threshold
         )
         np.testing.assert_allclose(
-            biases[population.name], expected, rtol=1e-6, atol=1e-6
+            biases[population.name], expected_weights, rtol=1e-6, atol=1e-6
         )
         assert (written.nodes[names[population.name]].v_threshold == BELOW_1).all()
     outputs = [
@@ -234,15 +246,15 @@ def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
     """Read by the library, and by the package as an output that is read by its potential."""
     model = windows()
     set_random_weights(model)
-    parsed, counts = (
+    parsed_path, counts = (
         save(model, tmp_path / "net_parsed.h5"),
         save_counts(tmp_path / "counts.npz", counts_of(model)),
     )
-    path, coded = tmp_path / "net_graph.h5", {"out": coding}
-    with build_graph(parsed, path, counts=counts, coding=coded) as graph:
+    path, output_coding = tmp_path / "net_graph.h5", {"out": coding}
+    with build_graph(parsed_path, path, counts=counts, coding=output_coding) as graph:
         export(graph, "nir", tmp_path / "net.nir", origin={})
-    stated = json.loads((tmp_path / "net.nir.json").read_text())
-    node = read(tmp_path / "net.nir").nodes[stated["nir"]["nodes"]["out"]]
+    document = json.loads((tmp_path / "net.nir.json").read_text())
+    node = read(tmp_path / "net.nir").nodes[document["nir"]["nodes"]["out"]]
     assert type(node) is {"membrane": nir.I, "spikes": nir.IF}[coding]
     settings = NirSettings(time_step=1.0, nir_reset="subtract")
     network = read_nir(tmp_path / "net.nir", settings)
@@ -251,16 +263,16 @@ def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
 
 
 def test_losses_are_stated(graph, tmp_path):
-    simulated = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
-    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulated), origin={})
-    stated = json.loads((tmp_path / "net.nir.json").read_text())
-    assert [loss.split(":")[0] for loss in stated["nir"]["losses"]] == [
+    simulation = Simulated(1.0, "zero", "constant", None, 255.0, None, None, 30, 2, 7)
+    export(graph, "nir", tmp_path / "net.nir", Request(simulated=simulation), origin={})
+    document = json.loads((tmp_path / "net.nir.json").read_text())
+    assert [loss.split(":")[0] for loss in document["nir"]["losses"]] == [
         "reset",
         "time",
         "random",
     ]
-    assert "reset by zero" in stated["nir"]["losses"][0]
-    assert "07Dense_4" in stated["nir"]["losses"][2]
+    assert "reset by zero" in document["nir"]["losses"][0]
+    assert "07Dense_4" in document["nir"]["losses"][2]
 
 
 def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
@@ -270,7 +282,7 @@ def test_what_nir_cannot_say_is_one_line(tmp_path, monkeypatch):
             match=r"01MaxPooling2D_2x3x4 is a max pooling, .* --max-pool average",
         ):
             export(graph, "nir", tmp_path / "net.nir")
-    with graph_of_model(without_maximum(), tmp_path) as graph:
+    with graph_of_model(maximum_free_model(), tmp_path) as graph:
         monkeypatch.setattr("snnb.formats.nir.LARGEST_MATRIX", 400)
         with pytest.raises(
             ResourceError,

@@ -50,11 +50,11 @@ def synapses(rows, *names):
 
 def read_networkx(path, graph):
     ids = {name: number for number, name in enumerate(names_of(graph))}
-    found = pickle.loads(path.read_bytes())  # noqa: S301  (written a line above)
+    document = pickle.loads(path.read_bytes())  # noqa: S301  (written a line above)
     return synapses(
         [
             (ids[s], ids[t], v["weight"], v["edge"])
-            for s, t, v in found.edges(data=True)
+            for s, t, v in document.edges(data=True)
         ],
         "weight",
         "edge",
@@ -62,9 +62,11 @@ def read_networkx(path, graph):
 
 
 def read_graphml(path, graph):
-    found = igraph.Graph.Read_GraphML(str(path))
-    ids = [int(node["id"]) for node in found.vs]
-    rows = [(ids[e.source], ids[e.target], e["weight"], e["edge"]) for e in found.es]
+    found_graph = igraph.Graph.Read_GraphML(str(path))
+    ids = [int(node["id"]) for node in found_graph.vs]
+    rows = [
+        (ids[e.source], ids[e.target], e["weight"], e["edge"]) for e in found_graph.es
+    ]
     return synapses(rows, "weight", "edge")
 
 
@@ -100,13 +102,13 @@ def read_npz(path, graph):
         matrix.check_format(full_check=True)
         assert matrix.has_sorted_indices
         assert matrix.shape == (p.source.size, p.target.size)
-        found = matrix.tocoo()
+        found_matrix = matrix.tocoo()
         with np.load(str(file)) as arrays:
             parts.append(
                 (
-                    found.row + p.source.first,
-                    found.col + p.target.first,
-                    found.data,
+                    found_matrix.row + p.source.first,
+                    found_matrix.col + p.target.first,
+                    found_matrix.data,
                     arrays["edge"],
                 )
             )
@@ -127,20 +129,23 @@ def read_arrow(path, graph):
 
 def read_sonata(path, graph):
     config = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json"))
-    first = {"input": 0, "snn": graph.layers[0].first}
+    first_ids = {"input": 0, "snn": graph.layers[0].first}
     names, parts = (
         ["syn_weight", "edge", *(["rate"] if graph.recording is not None else [])],
         [],
     )
     for name in config.edge_populations:
         population = config.edge_population(name)
-        every = population.select_all()
+        all_edges_read = population.select_all()
         ends = (
-            population.source_nodes(every) + first[population.source],
-            population.target_nodes(every) + first[population.target],
+            population.source_nodes(all_edges_read) + first_ids[population.source],
+            population.target_nodes(all_edges_read) + first_ids[population.target],
         )
         parts.append(
-            (*ends, *(population.get_attribute(value, every) for value in names))
+            (
+                *ends,
+                *(population.get_attribute(value, all_edges_read) for value in names),
+            )
         )
     source, target, *values = map(np.concatenate, zip(*parts))
     return Synapses(source, target, dict(zip(["weight", *names[1:]], values)))
@@ -172,10 +177,12 @@ def read_pynn(path, graph):
                     )
                     continue
                 connector = pynn.FromFileConnector(str(file))
-                made = pynn.Projection(
+                projection = pynn.Projection(
                     pre, post, connector, pynn.StaticSynapse(), receptor_type=sign
                 )
-                for i, j, weight, delay in made.get(["weight", "delay"], format="list"):
+                for i, j, weight, delay in projection.get(
+                    ["weight", "delay"], format="list"
+                ):
                     assert weight < 0 if sign == "inhibitory" else weight >= 0
                     assert delay == delays[number] >= 1
                     rows.append(
@@ -189,14 +196,14 @@ def read_sanafe(path, graph):
     _, network = load(path, path.parent)
     firsts = [population.first for population in graph.populations]
     names = [population.name for population in graph.populations]
-    described = json.loads(path.with_name("net.json").read_text())
+    description = json.loads(path.with_name("net.json").read_text())
     delays = {
-        (p["source"], p["target"]): p["delay_steps"] for p in described["projections"]
+        (p["source"], p["target"]): p["delay_steps"] for p in description["projections"]
     }
     senders = {
         str(number): (number, 0) for number in range(len(names))
     }  # population, and steps that a relay waits
-    for relay in described["sanafe"]["relays"]:
+    for relay in description["sanafe"]["relays"]:
         senders[str(relay["group"])] = (
             names.index(relay["population"]),
             relay["steps_later"],
@@ -242,10 +249,13 @@ def read_spinemap(path, graph):
 
 def read_metis(path, graph):
     """Ids ascend from source to target; see `joined`."""
-    found = networkit.readGraph(str(path), networkit.Format.METIS)
-    assert (found.isDirected(), found.isWeighted()) == (False, True)
+    found_graph = networkit.readGraph(str(path), networkit.Format.METIS)
+    assert (found_graph.isDirected(), found_graph.isWeighted()) == (False, True)
     return synapses(
-        [(min(u, v), max(u, v), weight) for u, v, weight in found.iterEdgesWeights()],
+        [
+            (min(u, v), max(u, v), weight)
+            for u, v, weight in found_graph.iterEdgesWeights()
+        ],
         "traffic",
     )
 
@@ -253,15 +263,20 @@ def read_metis(path, graph):
 def read_hmetis(path, graph):
     kind = mtkahypar.initialize(1)
     context = kind.context_from_preset(mtkahypar.PresetType.DEFAULT)
-    found = kind.hypergraph_from_file(str(path), context, mtkahypar.FileFormat.HMETIS)
-    assert all(found.node_weight(node) == 1 for node in range(found.num_nodes()))
+    found_hypergraph = kind.hypergraph_from_file(
+        str(path), context, mtkahypar.FileFormat.HMETIS
+    )
+    assert all(
+        found_hypergraph.node_weight(node) == 1
+        for node in range(found_hypergraph.num_nodes())
+    )
     read = [
-        (found.edge_weight(number), sorted(found.pins(number)))
-        for number in range(found.num_edges())
+        (found_hypergraph.edge_weight(number), sorted(found_hypergraph.pins(number)))
+        for number in range(found_hypergraph.num_edges())
     ]
     lines = [
         [int(word) for word in line.split()]
-        for line in path.read_text().splitlines()[2 : -found.num_nodes()]
+        for line in path.read_text().splitlines()[2 : -found_hypergraph.num_nodes()]
     ]
     sets = [(weight, sorted({pin - 1 for pin in pins})) for weight, *pins in lines]
     assert read == [
@@ -275,18 +290,18 @@ def read_hmetis(path, graph):
 
 def read_axoncuda(path, graph, sources=0):
     """As AxonCUDA's own reader reads it: number of targets or pins, in `.axh` of sources, source, targets, weight."""
-    words, at, rows = np.fromfile(path, "<u4"), 2, []
+    words, start, rows = np.fromfile(path, "<u4"), 2, []
     for _ in range(words[1]):
-        number, *given, source = words[at : at + 2 + sources].tolist()
-        assert given == [1] * sources
-        end = at + 2 + number
+        number, *options_given, source = words[start : start + 2 + sources].tolist()
+        assert options_given == [1] * sources
+        end = start + 2 + number
         weight = float(words[end : end + 1].view("<f4")[0])
         rows += [
             (source, target, weight)
-            for target in words[at + 2 + sources : end].tolist()
+            for target in words[start + 2 + sources : end].tolist()
         ]
-        at = end + 1
-    assert at == words.size
+        start = end + 1
+    assert start == words.size
     return synapses(rows, "spikes")
 
 
@@ -334,24 +349,26 @@ def expected_synapses(graph, format, options):
         values["traffic"] = np.maximum(1, np.rint(hundredths * counts))[source]
         values["spikes"] = (counts / graph.recording.steps * scale)[source]
     currents = all(population.coding == "current" for population in graph.inputs)
-    first = (
+    first_id = (
         graph.layers[0].first
         if FORMATS[format].partial and currents and not options.with_input
         else 0
     )
-    kept = source >= first
+    is_kept = source >= first_id
     if format == "metis":
-        return joined(
-            source[kept] - first, target[kept] - first, values["traffic"][kept]
+        return join_columns(
+            source[is_kept] - first_id,
+            target[is_kept] - first_id,
+            values["traffic"][is_kept],
         )
     return Synapses(
-        source[kept] - first,
-        target[kept] - first,
-        {name: v[kept] for name, v in values.items()},
+        source[is_kept] - first_id,
+        target[is_kept] - first_id,
+        {name: v[is_kept] for name, v in values.items()},
     )
 
 
-def joined(source, target, traffic):
+def join_columns(source, target, traffic):
     """Synapses in both directions as one, without those of a neuron with itself."""
     sums = defaultdict(float)
     for s, t, value in zip(source.tolist(), target.tolist(), traffic.tolist()):
@@ -369,9 +386,9 @@ LISTED = {  # codings of the inputs
 
 
 @pytest.fixture(scope="module")
-def listed(tmp_path_factory):
+def listed_graphs(tmp_path_factory):
     """Graphs of listed edges with cycles, self-connections and spikes that are not whole numbers."""
-    folder, made = tmp_path_factory.mktemp("listed"), {}
+    folder, made_paths = tmp_path_factory.mktemp("listed"), {}
     for name, codings in LISTED.items():
         sizes = {
             "sizes": (4, 6, 5, 8),
@@ -379,10 +396,12 @@ def listed(tmp_path_factory):
             "codings": codings or ("spikes",),
             "density": 0.5,
         }
-        made[name], synapses = random_graph(folder / f"{name}.h5", len(made), **sizes)
+        made_paths[name], synapses = random_graph(
+            folder / f"{name}.h5", len(made_paths), **sizes
+        )
         assert any((t, s) in synapses for s, t in synapses)
-    yield made
-    for graph in made.values():
+    yield made_paths
+    for graph in made_paths.values():
         graph.close()
 
 
@@ -411,7 +430,7 @@ CASES += [(name, format, {}) for name in LISTED for format in sorted(READERS)]
 def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, options):
     """With the values of a float32, exactly: in files with shorter or longer digits too."""
     graph = (
-        request.getfixturevalue("listed")[name]
+        request.getfixturevalue("listed_graphs")[name]
         if name in LISTED
         else request.getfixturevalue(name)
     )
@@ -422,7 +441,7 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
         if format == "spinemap"
         else None
     )
-    given = {
+    options_given = {
         "request": Request(options, times),
         "origin": {"stamp": "s", "sha256": "0"},
     }
@@ -433,27 +452,32 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
         with pytest.raises(
             UsageError, match="has no spike counts, which this format requires"
         ):
-            export(graph, format, tmp_path / "net", **given)
+            export(graph, format, tmp_path / "net", **options_given)
         return
-    written = export(graph, format, tmp_path / "net", **given)
-    found, expected = (
+    written = export(graph, format, tmp_path / "net", **options_given)
+    found_synapses, expected_edges = (
         READERS[format](tmp_path / "net", graph),
         expected_synapses(graph, format, options),
     )
-    assert found.source.size == written.edges or format == "metis"
-    orders = [np.lexsort((edges.target, edges.source)) for edges in (found, expected)]
+    assert found_synapses.source.size == written.edges or format == "metis"
+    orders = [
+        np.lexsort((edges.target, edges.source))
+        for edges in (found_synapses, expected_edges)
+    ]
     for column in ("source", "target"):
         np.testing.assert_array_equal(
-            getattr(found, column)[orders[0]], getattr(expected, column)[orders[1]]
+            getattr(found_synapses, column)[orders[0]],
+            getattr(expected_edges, column)[orders[1]],
         )
-    for column, values in found.values.items():
+    for column, values in found_synapses.values.items():
         if options.exact:
             np.testing.assert_array_equal(
-                values[orders[0]], expected.values[column][orders[1]].astype(float)
+                values[orders[0]],
+                expected_edges.values[column][orders[1]].astype(float),
             )
         pair = (
             np.float32(values[orders[0]]),
-            np.float32(expected.values[column][orders[1]]),
+            np.float32(expected_edges.values[column][orders[1]]),
         )
         np.testing.assert_array_equal(*pair, err_msg=column)
 
@@ -513,10 +537,10 @@ def nodes_of_sonata(path):
 
 
 def nodes_of_networkx(path):
-    found = pickle.loads(path.read_bytes()).nodes(data=True)  # noqa: S301
+    found_nodes = pickle.loads(path.read_bytes()).nodes(data=True)  # noqa: S301
     return [
         {"id": number, "population": name[0], "index": name[1], **values}
-        for number, (name, values) in enumerate(found)
+        for number, (name, values) in enumerate(found_nodes)
     ]
 
 
@@ -545,13 +569,13 @@ NODE_READERS = {
 def test_neurons_are_those_of_the_graph(graph, tmp_path, spike_times, format):
     """All numbers are the same float64."""
     export(graph, format, tmp_path / "net", Request(spike_times=spike_times))
-    rows, first = (
+    rows, first_id = (
         NODE_READERS[format](tmp_path / "net"),
         84 if format == "spinemap" else 0,
     )
-    assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first))
+    assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first_id))
     for row in rows:
-        node = graph.nodes[row["id"] + first]
+        node = graph.nodes[row["id"] + first_id]
         for name in ("population", "index", "bias", "rate", "spike_count"):
             assert name not in row or row[name] == getattr(node, name), (name, row)
         assert "bias" in row

@@ -19,7 +19,7 @@ from snnb.formats.import_graph import import_graph
 from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph, seal
-from tests.formats.mapped import costs_of, imported, refused
+from tests.formats.mapped import assert_refused, costs_of, import_anew
 from tests.graph.edges import all_edges, names_of
 
 ORIGIN = {"stamp": "s", "sha256": "0"}
@@ -47,18 +47,26 @@ def test_rates_replace_the_spikes_of_a_graph_file(graph, graph_path, tmp_path):
         new = import_graph(
             graph_path, tmp_path / "in_graph.h5", rates=rates, samples=3, steps=10
         )
-        with new.graph as found:
+        with new.graph as found_graph:
             assert [*new.hashes] == [graph_path, rates]
             got = np.concatenate(
-                [population.spike_count.ravel() for population in found.populations]
+                [
+                    population.spike_count.ravel()
+                    for population in found_graph.populations
+                ]
             )
             np.testing.assert_allclose(got, spikes * factor)
-            assert (found.recording.num_samples, found.recording.num_timesteps) == (
+            assert (
+                found_graph.recording.num_samples,
+                found_graph.recording.num_timesteps,
+            ) == (
                 3,
                 10,
             )
-            for column, expected in zip(all_edges(found)[:3], all_edges(graph)[:3]):
-                np.testing.assert_array_equal(column, expected)
+            for column, expected_edge in zip(
+                all_edges(found_graph)[:3], all_edges(graph)[:3]
+            ):
+                np.testing.assert_array_equal(column, expected_edge)
 
 
 BAD_RATES = {
@@ -103,7 +111,7 @@ def test_rates_that_are_refused(name, content, graph_path, tmp_path):
         tmp_path / name,
         np.full(content[0], content[-1]) if isinstance(content, tuple) else content,
     )
-    refused(graph_path, BAD_RATES[name][content], rates=rates)
+    assert_refused(graph_path, BAD_RATES[name][content], rates=rates)
 
 
 # Tables
@@ -141,30 +149,30 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
         kind,
         {"source": source, "target": target, "weight": weight, "rate": rate[source]},
     )
-    expected = networkx.DiGraph()
+    expected_graph = networkx.DiGraph()
     for edge in zip(source.tolist(), target.tolist(), weight.astype(float).tolist()):
-        known = expected.get_edge_data(*edge[:2], {"weight": 0.0})
-        expected.add_edge(*edge[:2], weight=known["weight"] + edge[2])
-    found = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
-    with found.graph as graph:
+        known_data = expected_graph.get_edge_data(*edge[:2], {"weight": 0.0})
+        expected_graph.add_edge(*edge[:2], weight=known_data["weight"] + edge[2])
+    found_graph = import_graph(path, tmp_path / "in_graph.h5", samples=2, steps=4)
+    with found_graph.graph as graph:
         assert graph.number_of_nodes() == 60
-        assert graph.number_of_edges() == expected.number_of_edges()
+        assert graph.number_of_edges() == expected_graph.number_of_edges()
         (projection,) = graph.projections
         for node in range(60):
             assert projection.out_degrees[node] == (
-                expected.out_degree(node) if node in expected else 0
+                expected_graph.out_degree(node) if node in expected_graph else 0
             )
             assert projection.in_degrees[node] == (
-                expected.in_degree(node) if node in expected else 0
+                expected_graph.in_degree(node) if node in expected_graph else 0
             )
         got = {
             (s, t): w
             for s, t, w in zip(*(column.tolist() for column in all_edges(graph)[:3]))
         }
-        assert list(got) == sorted(expected.edges)
+        assert list(got) == sorted(expected_graph.edges)
         np.testing.assert_allclose(
             [got[edge] for edge in got],
-            [expected.edges[edge]["weight"] for edge in got],
+            [expected_graph.edges[edge]["weight"] for edge in got],
             1e-6,
         )
         counts = np.where(np.isin(np.arange(60), source), rate * 8, 0)
@@ -173,7 +181,7 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
 @pytest.mark.parametrize(
-    ("source", "target", "others", "expected"),
+    ("source", "target", "other_columns", "message"),
     [
         (
             [1, 2, 3],
@@ -200,48 +208,52 @@ def test_edges_degrees_and_rates_of_a_table(kind, block, monkeypatch, tmp_path):
     ],
 )
 def test_neurons_without_edges_unread_columns_and_parallel_edges_are_named(
-    kind, source, target, others, expected, tmp_path
+    kind, source, target, other_columns, message, tmp_path
 ):
     ends = {"source": np.array(source), "target": np.array(target)}
-    found = import_graph(
-        table(tmp_path, kind, {**ends, "weight": np.ones(len(source)), **others}),
+    found_graph = import_graph(
+        table(
+            tmp_path, kind, {**ends, "weight": np.ones(len(source)), **other_columns}
+        ),
         tmp_path / "in_graph.h5",
     )
-    found.graph.close()
-    assert list(found.notes) == expected
+    found_graph.graph.close()
+    assert list(found_graph.notes) == message
 
 
 def test_several_files_of_spikes_are_added_up(graph, graph_path, tmp_path):
     nodes, random = graph.number_of_nodes(), np.random.default_rng(9)
-    first, second = random.integers(0, 50, (2, nodes))
+    first_counts, second_counts = random.integers(0, 50, (2, nodes))
     inputs = sum(population.size for population in graph.inputs)
-    first[:inputs] = second[:inputs] = 0
+    first_counts[:inputs] = second_counts[:inputs] = 0
     files = [
-        rates_file(tmp_path / "a:b.npy", first),
-        rates_file(tmp_path / "b.txt", "\n".join(map(str, second))),
+        rates_file(tmp_path / "a:b.npy", first_counts),
+        rates_file(tmp_path / "b.txt", "\n".join(map(str, second_counts))),
     ]
-    found = import_graph(
+    found_graph = import_graph(
         graph_path, tmp_path / "in_graph.h5", rates=files, samples=3, steps=10
     )
-    with found.graph as new:
-        assert [*found.hashes] == [graph_path, *files]
+    with found_graph.graph as new:
+        assert [*found_graph.hashes] == [graph_path, *files]
         got = np.concatenate(
             [population.spike_count.ravel() for population in new.populations]
         )
-        np.testing.assert_array_equal(got, first + second)
-    assert found.notes == (
+        np.testing.assert_array_equal(got, first_counts + second_counts)
+    assert found_graph.notes == (
         f"no spike counts for {', '.join(p.name for p in graph.inputs)}",
     )
-    refused(
+    assert_refused(
         graph_path, "a:b.npy: given twice", rates=[*files, files[0]], error=UsageError
     )
-    refused(
+    assert_refused(
         graph_path,
         "not a report of SONATA, so omit :input",
         rates=[tmp_path / "b.txt:input"],
         error=UsageError,
     )
-    refused(graph_path, "c.npy:input: no such file", rates=[tmp_path / "c.npy:input"])
+    assert_refused(
+        graph_path, "c.npy:input: no such file", rates=[tmp_path / "c.npy:input"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
@@ -276,15 +288,19 @@ def test_names_are_numbered_in_natural_order(kind, tmp_path):
     path = table(tmp_path, kind, {"source": source, "target": target})
     present = set(np.concatenate([source, target]))
     ids = {name: k for k, name in enumerate(name for name in names if name in present)}
-    found = import_graph(path, tmp_path / "in_graph.h5")
-    with found.graph as graph:
-        expected = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
+    found_graph = import_graph(path, tmp_path / "in_graph.h5")
+    with found_graph.graph as graph:
+        expected_edges = sorted({(ids[s], ids[t]) for s, t in zip(source, target)})
         assert (
-            list(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == expected
+            list(zip(*(column.tolist() for column in all_edges(graph)[:2])))
+            == expected_edges
         )
         assert len(graph.inputs) == 0
-    merged = f"9,000 edges are {len(expected):,} synapses: the weights of parallel edges are summed"
-    assert found.notes == ("without a column weight, every weight is 1", merged)
+    merge_note = f"9,000 edges are {len(expected_edges):,} synapses: the weights of parallel edges are summed"
+    assert found_graph.notes == (
+        "without a column weight, every weight is 1",
+        merge_note,
+    )
     rates = rates_file(
         tmp_path / "r.csv",
         "neuron,spikes\n" + "".join(f'"{name}",{3 * k}\n' for name, k in ids.items()),
@@ -408,13 +424,13 @@ def test_a_compressed_file_that_is_cut_is_refused(cut, tmp_path):
         f"{source},{target}\n" for source, target in numbers
     )
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode())[:-cut])
-    refused(tmp_path / "t.csv.gz", "not a complete gzip file")
+    assert_refused(tmp_path / "t.csv.gz", "not a complete gzip file")
 
 
 @pytest.mark.parametrize("content", list(BAD_CSV))
 def test_csv_that_is_refused(content, tmp_path):
     (tmp_path / "t.csv").write_text(content)
-    refused(tmp_path / "t.csv", BAD_CSV[content])
+    assert_refused(tmp_path / "t.csv", BAD_CSV[content])
 
 
 def csr(**arrays):
@@ -445,10 +461,10 @@ BAD_NPZ = [
 ]
 
 
-@pytest.mark.parametrize(("arrays", "expected"), BAD_NPZ)
-def test_npz_that_is_refused(arrays, expected, tmp_path):
+@pytest.mark.parametrize(("arrays", "message"), BAD_NPZ)
+def test_npz_that_is_refused(arrays, message, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
-    refused(tmp_path / "t.npz", expected)
+    assert_refused(tmp_path / "t.npz", message)
 
 
 BAD_PARQUET = [
@@ -466,16 +482,16 @@ BAD_PARQUET = [
 ]
 
 
-@pytest.mark.parametrize(("columns", "expected"), BAD_PARQUET)
-def test_parquet_that_is_refused(columns, expected, tmp_path):
+@pytest.mark.parametrize(("columns", "message"), BAD_PARQUET)
+def test_parquet_that_is_refused(columns, message, tmp_path):
     pyarrow.parquet.write_table(pyarrow.table(columns), str(tmp_path / "t.parquet"))
-    refused(tmp_path / "t.parquet", expected)
+    assert_refused(tmp_path / "t.parquet", message)
 
 
 @pytest.mark.parametrize("name", ["t.npz", "t.parquet", "t.csv.gz", "t.csv"])
 def test_files_of_other_bytes_are_refused(name, tmp_path):
     (tmp_path / name).write_bytes(b"\xff\x8b" * 100)
-    refused(tmp_path / name, "not text" if name == "t.csv" else "not a complete")
+    assert_refused(tmp_path / name, "not text" if name == "t.csv" else "not a complete")
 
 
 @pytest.mark.parametrize("name", ["graph", "residual_graph", "pruned_graph"])
@@ -490,7 +506,7 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
         rate_unit="hz" if "rate_unit" in FORMATS[format].own_options else "step"
     )
     export(original, format, path, Request(options), origin=ORIGIN)
-    again, notes = imported(path, tmp_path / "again")
+    again, notes = import_anew(path, tmp_path / "again")
     edges = all_edges(
         original.with_pool_weight("mean") if FORMATS[format].simulates else original
     )
@@ -498,17 +514,17 @@ def test_an_export_that_is_read_again_maps_the_same(request, tmp_path, name, tar
         assert costs_of(again, tmp_path / "partition") == costs_of(
             original, tmp_path / "partition"
         )
-        for one, other in zip(all_edges(again), edges):
-            np.testing.assert_array_equal(one, other)
-        for one, other in zip(again.populations, original.populations):
-            assert (one.name, one.layer, one.shape, one.coding) == (
-                other.name,
-                other.layer,
-                other.shape,
-                other.coding,
+        for edge, other_edge in zip(all_edges(again), edges):
+            np.testing.assert_array_equal(edge, other_edge)
+        for edge, other_edge in zip(again.populations, original.populations):
+            assert (edge.name, edge.layer, edge.shape, edge.coding) == (
+                other_edge.name,
+                other_edge.layer,
+                other_edge.shape,
+                other_edge.coding,
             )
-            np.testing.assert_array_equal(one.spike_count, other.spike_count)
-            np.testing.assert_array_equal(one.bias, other.bias)
+            np.testing.assert_array_equal(edge.spike_count, other_edge.spike_count)
+            np.testing.assert_array_equal(edge.bias, other_edge.bias)
         assert again.recording == original.recording
     assert notes == (("delays are not read",) if format == "sonata" else ())
 
@@ -522,14 +538,17 @@ def test_each_neuron_counts_as_one_spike_of_one_step_where_none_are_known(
 ):
     format, original = name[4:], request.getfixturevalue(original)
     export(original, format, tmp_path / name, origin=ORIGIN)
-    again, _ = imported(tmp_path / name, tmp_path / "again")
+    again, _ = import_anew(tmp_path / name, tmp_path / "again")
     with again:
-        expected = all_edges(
+        expected_edges = all_edges(
             original.with_pool_weight("mean") if FORMATS[format].simulates else original
         )
-        np.testing.assert_array_equal(all_edges(again)[2], expected[2])
-        assumed = original.recording is None
-        assert (again.assumed_spikes, again.recording.steps == 1) == (assumed, assumed)
+        np.testing.assert_array_equal(all_edges(again)[2], expected_edges[2])
+        is_assumed = original.recording is None
+        assert (again.assumed_spikes, again.recording.steps == 1) == (
+            is_assumed,
+            is_assumed,
+        )
 
 
 @pytest.mark.parametrize(
@@ -549,15 +568,19 @@ def test_spikes_that_are_assumed_are_assumed_after_an_export_too(
 ):
     format = {"net.hgr": "hmetis"}.get(name, name[4:])
     export(weights_graph, "csv", tmp_path / "weights.csv")
-    assumed, _ = imported(tmp_path / "weights.csv", tmp_path / "first")
-    with assumed:
+    assumed_graph, _ = import_anew(tmp_path / "weights.csv", tmp_path / "first")
+    with assumed_graph:
         options = ExportOptions(with_input=FORMATS[format].partial)
-        export(assumed, format, tmp_path / name, Request(options), origin=ORIGIN)
-        again, _ = imported(tmp_path / name, tmp_path / "again")
+        export(assumed_graph, format, tmp_path / name, Request(options), origin=ORIGIN)
+        again, _ = import_anew(tmp_path / name, tmp_path / "again")
         with again:
             assert again.assumed_spikes
-            for one, other in zip(again.populations, assumed.populations):
-                np.testing.assert_array_equal(one.spike_count, other.spike_count)
+            for population, other_population in zip(
+                again.populations, assumed_graph.populations
+            ):
+                np.testing.assert_array_equal(
+                    population.spike_count, other_population.spike_count
+                )
 
 
 def _named_edges(graph):
@@ -569,34 +592,38 @@ def _named_edges(graph):
     }
 
 
-@pytest.mark.parametrize("missing", ["json", "nodes.csv"])
-def test_a_csv_without_its_description_or_its_nodes(residual_graph, tmp_path, missing):
+@pytest.mark.parametrize("missing_file", ["json", "nodes.csv"])
+def test_a_csv_without_its_description_or_its_nodes(
+    residual_graph, tmp_path, missing_file
+):
     """Populations, spikes of sources and edges are the same; the recording is that of the options."""
-    unit = "step" if missing == "json" else "hz"
+    unit = "step" if missing_file == "json" else "hz"
     export(
         residual_graph,
         "csv",
         tmp_path / "net.csv",
         Request(ExportOptions(rate_unit=unit)),
     )
-    (tmp_path / f"net.csv.{missing}").unlink()
+    (tmp_path / f"net.csv.{missing_file}").unlink()
     recording = residual_graph.recording
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
-    again, notes = imported(tmp_path / "net.csv", tmp_path / "again", **options)
+    again, notes = import_anew(tmp_path / "net.csv", tmp_path / "again", **options)
     with again:
         assert _named_edges(again) == _named_edges(residual_graph)
-        others = {
+        other_populations = {
             population.name: population for population in residual_graph.populations
         }
-        assert [one.name for one in again.populations] == [
+        assert [one_population.name for one_population in again.populations] == [
             "input",
-            *sorted(others.keys() - {"input"}),
+            *sorted(other_populations.keys() - {"input"}),
         ]
-        for one in again.populations:
-            other = others[one.name]
-            assert one.shape == other.shape
-            if one.name != "out":  # whose neurons are no source of an edge
-                np.testing.assert_array_equal(one.spike_count, other.spike_count)
+        for one_population in again.populations:
+            other_population = other_populations[one_population.name]
+            assert one_population.shape == other_population.shape
+            if one_population.name != "out":  # whose neurons are no source of an edge
+                np.testing.assert_array_equal(
+                    one_population.spike_count, other_population.spike_count
+                )
         assert len(again.inputs) == 1
     assert notes[0].startswith("without the description of an export")
 
@@ -618,10 +645,10 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(
     ).graph
     with original:
         export(original, format, tmp_path / f"net.{format}")
-        again, notes = imported(tmp_path / f"net.{format}", tmp_path / "again")
+        again, notes = import_anew(tmp_path / f"net.{format}", tmp_path / "again")
         with again:
-            for one, other in zip(all_edges(again), all_edges(original)):
-                np.testing.assert_array_equal(one, other)
+            for edge, other_edge in zip(all_edges(again), all_edges(original)):
+                np.testing.assert_array_equal(edge, other_edge)
     assert [note[:11] for note in notes] == ["the numbers", "delays are "]
 
 
@@ -631,7 +658,7 @@ def test_integers_whose_thresholds_are_not_read_are_noted(pruned_graph, tmp_path
     export(
         pruned_graph, format, path, Request(ExportOptions(integers=True)), origin=ORIGIN
     )
-    _, notes = imported(path, tmp_path / "again")
+    _, notes = import_anew(path, tmp_path / "again")
     assert "weights and biases are integers, whose thresholds are not read" in notes
 
 
@@ -645,7 +672,7 @@ def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, for
     seal(tmp_path / "net_graph.h5")
     with SynapseGraph.open(tmp_path / "net_graph.h5") as original:
         export(original, format, tmp_path / f"net.{format}")
-        again, _ = imported(tmp_path / f"net.{format}", tmp_path / "again")
+        again, _ = import_anew(tmp_path / f"net.{format}", tmp_path / "again")
         with again:
             assert again.populations[2].window == (4, 20)
             np.testing.assert_array_equal(
@@ -654,62 +681,67 @@ def test_windows_and_initial_potentials_are_read_again(graph_path, tmp_path, for
             if format == "sonata":  # NEST starts neurons as the file of nodes states
                 with h5py.File(str(tmp_path / "net.sonata/nodes.h5"), "r") as file:
                     starts = file["nodes/snn/0/dynamics_params/V_m"][()]
-                expected = [
+                expected_windows = [
                     np.resize(p.initial_potential if p.window else 0, p.size)
                     for p in again.layers
                 ]
-                np.testing.assert_array_equal(starts, np.concatenate(expected))
+                np.testing.assert_array_equal(starts, np.concatenate(expected_windows))
             assert costs_of(again, tmp_path / "partition") == costs_of(
                 original, tmp_path / "partition"
             )
 
 
-def replaced(old, new):
+def replace_text(old, new):
     return lambda path: path.write_text(path.read_text().replace(old, new, 1))
 
 
 BAD_EXPORTS = [
-    ("csv", "net.csv.nodes.csv", replaced("\n7,", "\n8,"), "its ids are not 0, 1, 2"),
     (
         "csv",
         "net.csv.nodes.csv",
-        replaced(",spikes,", ",spikes,many"),
+        replace_text("\n7,", "\n8,"),
+        "its ids are not 0, 1, 2",
+    ),
+    (
+        "csv",
+        "net.csv.nodes.csv",
+        replace_text(",spikes,", ",spikes,many"),
         "not the table of nodes of an export (could not convert",
     ),
     (
         "csv",
         "net.csv.nodes.csv",
-        replaced("input,", "output,"),
+        replace_text("input,", "output,"),
         "its neurons differ from the description",
     ),
     (
         "csv",
         "net.csv.json",
-        replaced("7,", "8,"),
+        replace_text("7,", "8,"),
         "its neurons differ from the description",
     ),
     (
         "csv",
         "net.csv.json",
-        replaced("{", "["),
+        replace_text("{", "["),
         "not the description of an export of snnb",
     ),
     (
         "sonata",
         "description.json",
-        replaced("{", "["),
+        replace_text("{", "["),
         "not the description of an export of snnb",
     ),
     (
         "hmetis",
         "net.hgr.json",
-        replaced("{", "["),
+        replace_text("{", "["),
         "not the description of an export of snnb",
     ),
     (
         "npz",
         "description.json",
-        replaced(" 7,", " 8,"),
+        replace_text(" 7,", " 8,"),
         "its neurons differ from the description",
     ),
     (
@@ -743,10 +775,10 @@ BAD_EXPORTS = [
 ]
 
 
-@pytest.mark.parametrize(("format", "name", "alter", "expected"), BAD_EXPORTS)
-def test_exports_that_are_refused(format, name, alter, expected, graph, tmp_path):
+@pytest.mark.parametrize(("format", "name", "alter", "message"), BAD_EXPORTS)
+def test_exports_that_are_refused(format, name, alter, message, graph, tmp_path):
     target = {"hmetis": "net.hgr"}.get(format, f"net.{format}")
     export(graph, format, tmp_path / target, origin=ORIGIN)
-    (altered,) = tmp_path.rglob(name)
-    alter(altered)
-    refused(tmp_path / target, expected)
+    (altered_path,) = tmp_path.rglob(name)
+    alter(altered_path)
+    assert_refused(tmp_path / target, message)

@@ -10,7 +10,7 @@ from snnb.core.errors import DamagedError
 from snnb.formats.export_options import ExportOptions
 from snnb.formats.request import Request
 from snnb.formats.write_export import export
-from tests.formats.mapped import costs_of, imported, refused
+from tests.formats.mapped import assert_refused, costs_of, import_anew
 from tests.graph.edges import all_edges
 
 ORIGIN = {"stamp": "s", "sha256": "0"}  # with one, a description is written
@@ -36,19 +36,19 @@ def test_an_export_that_is_read_again_maps_the_same(
         Request(ExportOptions(with_input=True, rate_unit=unit)),
         origin=ORIGIN,
     )
-    again, notes = imported(path, tmp_path)
+    again, notes = import_anew(path, tmp_path)
     counts = np.concatenate([p.spike_count.ravel() for p in original.populations])
     if format == "hmetis":
         np.save(tmp_path / "rates.npy", np.maximum(counts, 1))
-        original, _ = imported(
+        original, _ = import_anew(
             original.path, tmp_path / "clipped", rates=tmp_path / "rates.npy"
         )
     with again:
         assert costs_of(again, tmp_path / "partition") == costs_of(
             original, tmp_path / "partition"
         )
-        for one, other in zip(all_edges(again)[:2], all_edges(original)[:2]):
-            np.testing.assert_array_equal(one, other)
+        for edge, other_edge in zip(all_edges(again)[:2], all_edges(original)[:2]):
+            np.testing.assert_array_equal(edge, other_edge)
         assert [p.shape for p in again.populations] == [
             p.shape for p in original.populations
         ]
@@ -60,17 +60,19 @@ def test_without_a_description_all_nodes_are_placed_neurons(residual_graph, tmp_
     export(residual_graph, "snn", tmp_path / "net.snn")
     recording = residual_graph.recording
     options = {"samples": recording.num_samples, "steps": recording.num_timesteps}
-    found, notes = imported(tmp_path / "net.snn", tmp_path, **options)
-    with found:
+    found_graph, notes = import_anew(tmp_path / "net.snn", tmp_path, **options)
+    with found_graph:
         counts = np.concatenate(
             [p.spike_count.ravel() for p in residual_graph.populations]
         )
         source = np.unique(all_edges(residual_graph)[0])
-        expected = np.zeros_like(counts)
-        expected[source] = counts[source]
-        np.testing.assert_array_equal(found.populations[0].spike_count, expected)
-        assert found.populations[0].spike_count.dtype == np.int64
-        assert len(found.inputs) == 0
+        expected_counts = np.zeros_like(counts)
+        expected_counts[source] = counts[source]
+        np.testing.assert_array_equal(
+            found_graph.populations[0].spike_count, expected_counts
+        )
+        assert found_graph.populations[0].spike_count.dtype == np.int64
+        assert len(found_graph.inputs) == 0
     assert any("none is an input" in note for note in notes)
 
 
@@ -109,14 +111,16 @@ def test_a_file_of_axoncuda_by_hand(tmp_path, name, words):
     """Two hyperedges of a source, a self-connection, and a neuron without spikes; one step or ten."""
     path = snn(tmp_path / name, *words)
     for steps, spikes in ((None, [np.float32(0.3), 0, 0.25, 0]), (10, [3, 0, 2.5, 0])):
-        found, notes = imported(path, tmp_path, steps=steps)
-        with found:
-            assert [column.tolist() for column in all_edges(found)[:3]] == [
+        found_graph, notes = import_anew(path, tmp_path, steps=steps)
+        with found_graph:
+            assert [column.tolist() for column in all_edges(found_graph)[:3]] == [
                 [0, 0, 0, 2],
                 [1, 2, 3, 2],
                 [1, 1, 1, 1],
             ]
-            np.testing.assert_array_equal(found.populations[0].spike_count, spikes)
+            np.testing.assert_array_equal(
+                found_graph.populations[0].spike_count, spikes
+            )
             assert len(notes) == 3
 
 
@@ -141,12 +145,12 @@ def test_an_hgr_file_by_hand(tmp_path, monkeypatch, text):
     monkeypatch.setattr("snnb.formats.hmetis.HYPEREDGES", 1)
     (tmp_path / "a.hgr").write_bytes(text.encode())
     spikes, source, target, notes = HGR[text]
-    found, given = imported(tmp_path / "a.hgr", tmp_path)
-    with found:
-        edges = all_edges(found)[:2] if source else [np.empty(0), np.empty(0)]
+    found_graph, given_notes = import_anew(tmp_path / "a.hgr", tmp_path)
+    with found_graph:
+        edges = all_edges(found_graph)[:2] if source else [np.empty(0), np.empty(0)]
         assert [column.tolist() for column in edges] == [source, target]
-        assert found.populations[0].spike_count.tolist() == spikes
-        assert len(given) == notes
+        assert found_graph.populations[0].spike_count.tolist() == spikes
+        assert len(given_notes) == notes
 
 
 def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
@@ -157,11 +161,14 @@ def test_a_scaled_hgr_file_has_multiples_of_the_scale(residual_graph, tmp_path):
         Request(ExportOptions(scale=0.25)),
         origin=ORIGIN,
     )
-    found, notes = imported(tmp_path / "net.hgr", tmp_path)
-    with found:
-        for one, other in zip(found.populations[:-1], residual_graph.populations):
+    found_graph, notes = import_anew(tmp_path / "net.hgr", tmp_path)
+    with found_graph:
+        for population, other_population in zip(
+            found_graph.populations[:-1], residual_graph.populations
+        ):
             np.testing.assert_array_equal(
-                one.spike_count, 4 * np.maximum(np.rint(other.spike_count / 4), 1)
+                population.spike_count,
+                4 * np.maximum(np.rint(other_population.spike_count / 4), 1),
             )
     assert "numbers of spikes were rounded to multiples of 4" in notes
 
@@ -176,22 +183,23 @@ def test_the_description_alone_states_the_weight_of_a_spike(residual_graph, tmp_
         Request(ExportOptions(scale=0.25)),
         origin=ORIGIN,
     )
-    described = json.loads((tmp_path / "net.hgr.json").read_text())
-    assert described.pop("spike_weight") == 0.25
-    (tmp_path / "net.hgr.json").write_text(json.dumps(described))
+    description = json.loads((tmp_path / "net.hgr.json").read_text())
+    assert description.pop("spike_weight") == 0.25
+    (tmp_path / "net.hgr.json").write_text(json.dumps(description))
     with pytest.raises(
         DamagedError, match="states no spike_weight: export the graph again"
     ):
-        imported(path, tmp_path)
+        import_anew(path, tmp_path)
     (tmp_path / "net.hgr.json").unlink()
-    found, notes = imported(path, tmp_path)
-    with found:
+    found_graph, notes = import_anew(path, tmp_path)
+    with found_graph:
         counts = np.concatenate(
             [p.spike_count.ravel() for p in residual_graph.populations]
         )
-        own = found.populations[0].spike_count
+        own_spikes = found_graph.populations[0].spike_count
         np.testing.assert_array_equal(
-            own[own > 0], np.maximum(np.rint(counts / 4), 1)[own > 0]
+            own_spikes[own_spikes > 0],
+            np.maximum(np.rint(counts / 4), 1)[own_spikes > 0],
         )
     assert not any("multiples" in note for note in notes)
 
@@ -281,4 +289,4 @@ def test_bad_files(tmp_path, content, message):
         else "a.snn"
     )
     path.write_text(content) if isinstance(content, str) else snn(path, *content)
-    refused(path, message)
+    assert_refused(path, message)

@@ -9,7 +9,7 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork
-from tests.formats.mapped import CHIP, costs_of, imported, refused
+from tests.formats.mapped import CHIP, costs_of, import_anew, assert_refused
 from tests.graph.edges import all_edges
 
 
@@ -84,7 +84,7 @@ def test_a_network_of_bmtk(tmp_path):
                 ids,
                 np.linspace(0, 9, ids.size),
             )
-    found, notes = imported(folder, tmp_path, rates=tmp_path / "spikes.h5", steps=100)
+    found, notes = import_anew(folder, tmp_path, rates=tmp_path / "spikes.h5", steps=100)
     expected = read_by_bmtk(folder, {"lgn": 0, "v1": 20})
     with found:
         source, target, weight, _ = all_edges(found)
@@ -185,7 +185,7 @@ def test_a_network_by_hand(tmp_path):
         tmp_path / "circuit/simulation_config.json",
     )
     for path in paths:
-        found, notes = imported(path, tmp_path)
+        found, notes = import_anew(path, tmp_path)
         with found:
             assert [(p.name, p.size) for p in found.populations] == [
                 ("from", 2),
@@ -220,7 +220,7 @@ def test_nodes_with_models_of_their_own_rows_of_a_group_in_any_order_and_no_node
         )
         file["nodes/nobody/node_type_id"] = np.empty(0, int)
 
-    found, _ = imported(small(tmp_path / "net", edit), tmp_path)
+    found, _ = import_anew(small(tmp_path / "net", edit), tmp_path)
     with found:
         assert [(p.name, p.size) for p in found.populations] == [("from", 2), ("x", 3)]
         assert [p.name for p in found.inputs] == ["from"]
@@ -240,7 +240,7 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
             )
 
     folder = small(tmp_path / "net", edit)
-    found, notes = imported(folder, tmp_path)
+    found, notes = import_anew(folder, tmp_path)
     with found:
         assert [p.spike_count.tolist() for p in found.populations] == [
             [0, 0],
@@ -251,7 +251,7 @@ def test_node_ids_in_another_order_and_edges_without_weights(tmp_path):
     unknown = "spike_count is of an unknown number of samples and steps: give --rate-samples and --rate-steps"
     assert notes == ("delays are not read", unknown, MERGED)
     (folder / "edge_types.csv").unlink()
-    found, notes = imported(folder, tmp_path)
+    found, notes = import_anew(folder, tmp_path)
     with found:
         assert all_edges(found)[2].tolist() == [1, 2, 1, 1, 1]
     assert notes == (
@@ -403,7 +403,7 @@ BAD = {
 def test_bad_networks(tmp_path, case):
     edit, message = BAD[case]
     folder = small(tmp_path / "net", edit)
-    refused(folder / "edges.h5", message)
+    assert_refused(folder / "edges.h5", message)
 
 
 MERGED = "6 edges are 5 synapses: the weights of parallel edges are summed"
@@ -485,7 +485,7 @@ def report(path, columns):
 def test_the_name_of_a_report_is_quoted_in_the_advice(tmp_path):
     path = report(tmp_path / "all spikes.h5", OLDER)
     with pytest.raises(InputError, match=r"give --rates 'all spikes\.h5':POPULATION$"):
-        imported(small(tmp_path / "net"), tmp_path, rates=path)
+        import_anew(small(tmp_path / "net"), tmp_path, rates=path)
 
 
 @pytest.mark.parametrize("case", REPORTS)
@@ -495,10 +495,10 @@ def test_reports_of_spikes(tmp_path, case):
     given = path if population is None else path.with_name(f"spikes.h5:{population}")
     if isinstance(expected, str):
         with pytest.raises(InputError, match=r"spikes\.h5:") as error:
-            imported(small(tmp_path / "net"), tmp_path, rates=given)
+            import_anew(small(tmp_path / "net"), tmp_path, rates=given)
         assert expected in str(error.value)
         return
-    found, notes = imported(small(tmp_path / "net"), tmp_path, rates=given)
+    found, notes = import_anew(small(tmp_path / "net"), tmp_path, rates=given)
     with found:
         assert (
             np.concatenate([p.spike_count for p in found.populations]).tolist()
@@ -527,7 +527,7 @@ def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
         given.append(
             path if population is None else path.with_name(f"{path.name}:{population}")
         )
-    found, notes = imported(folder, tmp_path, rates=given, steps=100)
+    found, notes = import_anew(folder, tmp_path, rates=given, steps=100)
     with found:
         # [1, 2] of gids, [0, 2, 0] of node_ids, and [0, 2] and [1, 0, 2] by name
         assert [p.spike_count.tolist() for p in found.populations] == [
@@ -537,14 +537,14 @@ def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
         assert found.recording.num_timesteps == 100
     assert notes == ("delays are not read", MERGED)
     twice = [given[0], given[1], tmp_path / "new.h5:cells"]
-    refused(folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError)
+    assert_refused(folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError)
 
 
 def test_a_report_without_names_is_that_of_the_only_population(tmp_path):
     def edit(file):
         del file["nodes/from"], file["edges/a"]
 
-    found, notes = imported(
+    found, notes = import_anew(
         small(tmp_path / "net", edit),
         tmp_path,
         rates=report(tmp_path / "r.h5", OLDER),

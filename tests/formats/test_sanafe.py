@@ -16,7 +16,7 @@ from snnb.mapping.map_network import cost_partition
 from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
 from tests.chips.test_sanafe_architecture import architecture
-from tests.formats.mapped import imported, refused
+from tests.formats.mapped import assert_refused, import_anew
 from tests.graph.edges import all_edges
 
 NETWORK = """
@@ -74,7 +74,7 @@ def network_file(path):
     return path
 
 
-def loaded(path, folder, chip=None):
+def load_in_sanafe(path, folder, chip=None):
     """Edges with weights as SANA-FE loads them, by groups and numbers; the chip and the network."""
     sanafe = pytest.importorskip("sanafe")
     (folder / "chip.yaml").write_text(yaml.safe_dump(chip or architecture()))
@@ -97,19 +97,22 @@ def loaded(path, folder, chip=None):
 def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
     monkeypatch.setattr("snnb.formats.sanafe_yaml.BATCH", batch)
     path = network_file(tmp_path / "net.yaml")
-    edges, _, network = loaded(path, tmp_path)
+    edges, _, network = load_in_sanafe(path, tmp_path)
     with contextlib.redirect_stdout(io.StringIO()):
         network.save(str(tmp_path / "saved.yaml"))
     assert len(edges) == 144 + 36 + 6
     # Version 2.1.1 takes the number of the source for that of the pair in a sparse hyperedge
     weights = {(("in", 0), ("1", 2)): 0.25, (("in", 1), ("1", 0)): 0.5}
-    corrected = [
+    corrected_edges = [
         (source, target, weights.get((source, target), weight))
         for source, target, weight in edges
     ]
-    for file, expected in ((path, corrected), (tmp_path / "saved.yaml", edges)):
-        found, notes = imported(file, tmp_path / file.stem)
-        with found as graph:
+    for file, expected_edges in (
+        (path, corrected_edges),
+        (tmp_path / "saved.yaml", edges),
+    ):
+        found_graph, notes = import_anew(file, tmp_path / file.stem)
+        with found_graph as graph:
             names = [
                 (p.name, number) for p in graph.populations for number in range(p.size)
             ]
@@ -119,7 +122,7 @@ def test_a_network_is_that_of_sanafe(batch, monkeypatch, tmp_path):
                     (names[source], names[target], weight)
                     for source, target, weight in rows
                 )
-                == expected
+                == expected_edges
             )
             assert not graph.inputs
             if file == path:
@@ -149,7 +152,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
     soma["attributes"].update(
         energy_update_neuron=update * 1e-12, latency_update_neuron=update * 1e-10
     )
-    _, arch, network = loaded(path, tmp_path, chip)
+    _, arch, network = load_in_sanafe(path, tmp_path, chip)
     with contextlib.redirect_stdout(io.StringIO()):
         for group in network.groups.values():
             for neuron in group.neurons:
@@ -162,8 +165,10 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
             spike_trace=str(tmp_path / "spikes.csv"),
             perf_trace=True,
         )
-    found, _ = imported(path, tmp_path / "in", rates=tmp_path / "spikes.csv", steps=60)
-    with found as graph:
+    found_graph, _ = import_anew(
+        path, tmp_path / "in", rates=tmp_path / "spikes.csv", steps=60
+    )
+    with found_graph as graph:
         assert (
             sum(int(p.spike_count.sum()) for p in graph.populations)
             == run["neurons_fired"]
@@ -171,11 +176,11 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         )
         hardware = read_hardware(str(tmp_path / "chip.yaml"))
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
-        mapped = cost_partition(MappableNetwork.of(graph), hardware, *files)
-        recorded = recorded_steps(
-            mapped, spikes_on_chip(mapped.network, tmp_path / "in/spike_times.npz")
+        mapping = cost_partition(MappableNetwork.of(graph), hardware, *files)
+        step_record = recorded_steps(
+            mapping, spikes_on_chip(mapping.network, tmp_path / "in/spike_times.npz")
         )
-        cost = MappingCost.of(mapped, recorded_steps=recorded)
+        cost = MappingCost.of(mapping, recorded_steps=step_record)
     energy, events = (
         {name: joules * 1e12 for name, joules in run["energy"].items()},
         cost.events,
@@ -185,7 +190,7 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         run["packets_sent"],
     )
     assert events["link_x"] + events["link_y"] == sum(run["perf_trace"]["hops"]) > 0
-    assert recorded.events == pytest.approx(events)
+    assert step_record.events == pytest.approx(events)
     parts = cost.energy_by_part_pj
     assert parts["synapses"] == pytest.approx(energy["synapse"] + energy["dendrite"])
     assert parts["axons"] + parts["network"] == pytest.approx(energy["network"])
@@ -194,9 +199,9 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
     assert 0 <= updates < 0.4 * parts["neurons"]
     steps = np.array(run["perf_trace"]["sim_time"]) * 1e9
     if update:
-        assert (recorded.step_ns[0] >= steps - 1e-6).all()
+        assert (step_record.step_ns[0] >= steps - 1e-6).all()
     else:
-        np.testing.assert_allclose(recorded.step_ns[0], steps)
+        np.testing.assert_allclose(step_record.step_ns[0], steps)
         assert cost.step.step_ns < steps.mean()
 
 
@@ -260,7 +265,7 @@ BAD = {
 def test_files_that_are_refused(content, tmp_path):
     path = tmp_path / ("net.yaml" if content[0] in "nm" else "net.net")
     path.write_text(content)
-    refused(path, BAD[content])
+    assert_refused(path, BAD[content])
 
 
 def test_the_memory_of_the_values_is_required_before_they_are_read(
@@ -270,7 +275,7 @@ def test_the_memory_of_the_values_is_required_before_they_are_read(
         START + 100_000 * "  - a.0 -> b.0: {weight: 1}\n"
     )
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 50_000_000))
-    refused(
+    assert_refused(
         tmp_path / "net.yaml",
         "take 0.1 GB of memory, and 0.1 GB are available",
         error=ResourceError,
@@ -291,7 +296,7 @@ BAD_TRACES = {
 def test_traces_that_are_refused(content, tmp_path):
     (tmp_path / "net.yaml").write_text(START + "   []\n")
     (tmp_path / "spikes.csv").write_text(content)
-    refused(
+    assert_refused(
         tmp_path / "net.yaml",
         BAD_TRACES[content],
         rates=tmp_path / "spikes.csv",
@@ -314,5 +319,5 @@ EDGES = START + "  - a.0 -> b.0: {weight: 1}\n"
 def test_which_groups_are_inputs(tmp_path, text, inputs):
     """Those on no core; without a mapping those of the model `input`."""
     (tmp_path / "net.yaml").write_text(text)
-    with imported(tmp_path / "net.yaml", tmp_path / "in")[0] as found:
-        assert [p.name for p in found.inputs] == inputs
+    with import_anew(tmp_path / "net.yaml", tmp_path / "in")[0] as found_graph:
+        assert [p.name for p in found_graph.inputs] == inputs

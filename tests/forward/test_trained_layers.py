@@ -71,7 +71,7 @@ def poolings():
                 yield kind(padding=padding, **settings)
 
 
-def others():
+def other_layers():
     """Everything else that reads one map."""
     yield from (
         L.ZeroPadding2D(((1, 0), (2, 3))),
@@ -108,7 +108,7 @@ def others():
         yield L.GlobalAveragePooling2D(keepdims=True)
 
 
-def joined():
+def joined_models():
     """A network of the kinds that read several layers, a layer used twice at two depths, and a model used twice."""
     x = L.Input(SHAPE)
     inside = keras.Sequential(
@@ -116,9 +116,9 @@ def joined():
         name="inside",
     )
     again = L.DepthwiseConv2D(3, padding="same", name="again")
-    one, two = inside(again(x)), again(inside(x))
-    total = L.Add()([one, two, x, two])
-    ends = [L.Concatenate(axis=axis)([total, one]) for axis in (1, 2, 3, -1)]
+    first_output, two = inside(again(x)), again(inside(x))
+    total = L.Add()([first_output, two, x, two])
+    ends = [L.Concatenate(axis=axis)([total, first_output]) for axis in (1, 2, 3, -1)]
     return keras.Model(x, L.Concatenate()([L.Flatten()(end) for end in ends]))
 
 
@@ -133,8 +133,8 @@ def model_of(layers):
 MODELS = {
     "convolutions": lambda: model_of(list(convolutions())),
     "poolings": lambda: model_of(list(poolings())),
-    "others": lambda: model_of(list(others())),
-    "joined": joined,
+    "others": lambda: model_of(list(other_layers())),
+    "joined": joined_models,
 }
 
 
@@ -158,16 +158,18 @@ def test_a_layer_computes_what_keras_does(name, tmp_path):
     write_model(model, tmp_path / "keras.h5")
     write_keras_h5(network, tmp_path / "own.h5", "own")
     x = random.normal(0, 1, (5, *SHAPE)).astype(np.float32)
-    expected = model(x).numpy()
-    for each in (
+    expected_outputs = model(x).numpy()
+    for each_network in (
         network,
         read_trained(tmp_path / "keras.h5"),
         read_trained(tmp_path / "own.h5"),
     ):
-        np.testing.assert_allclose(Analogue(each).outputs(x), expected, **TOLERANCE)
+        np.testing.assert_allclose(
+            Analogue(each_network).outputs(x), expected_outputs, **TOLERANCE
+        )
     np.testing.assert_allclose(
         keras.models.load_model(str(tmp_path / "own.h5"))(x).numpy(),
-        expected,
+        expected_outputs,
         **TOLERANCE,
     )
 

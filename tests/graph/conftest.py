@@ -17,7 +17,7 @@ from tests.graph.networks import (
     save_spike_times,
     set_random_weights,
 )
-from tests.graph.test_pruned import SHARE, pruned_network, without_zeros
+from tests.graph.test_pruned import SHARE, prune_zeros, pruned_network
 
 CODING = {"input": "current", "07Dense_4": "random"}
 
@@ -30,7 +30,7 @@ def model():
 
 
 @pytest.fixture(scope="session")
-def parsed(model, tmp_path_factory):
+def parsed_path(model, tmp_path_factory):
     return save(model, tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
@@ -42,24 +42,26 @@ def counts(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def graph_path(parsed, counts, tmp_path_factory):
+def graph_path(parsed_path, counts, tmp_path_factory):
     path = tmp_path_factory.mktemp("graph") / "net_graph.h5"
-    build_graph(parsed, path, counts=counts, coding=CODING, pool_weight="one").close()
+    build_graph(
+        parsed_path, path, counts=counts, coding=CODING, pool_weight="one"
+    ).close()
     return path
 
 
 @pytest.fixture(scope="session")
 def graph(graph_path):
-    with SynapseGraph.open(graph_path) as opened:
-        yield opened
+    with SynapseGraph.open(graph_path) as opened_file:
+        yield opened_file
 
 
 @pytest.fixture(scope="session")
-def weights_graph(parsed, tmp_path_factory):
+def weights_graph(parsed_path, tmp_path_factory):
     with build_graph(
-        parsed, tmp_path_factory.mktemp("weights") / "net_graph.h5"
-    ) as opened:
-        yield opened
+        parsed_path, tmp_path_factory.mktemp("weights") / "net_graph.h5"
+    ) as opened_graph:
+        yield opened_graph
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +76,17 @@ def residual_graph(tmp_path_factory):
     ):  # a sum's neurons are not those of a layer with a kernel
         counts[name] = np.abs(counts[like]) + 1
     counts["input"] = np.rint(counts["input"])
-    saved, parsed = (
+    saved_counts, parsed_path = (
         save_counts(folder / "counts.npz", counts),
         save(model, folder / "net_parsed.h5"),
     )
     with build_graph(
-        parsed, folder / "net_graph.h5", counts=saved, coding={"input": "spikes"}
-    ) as opened:
-        yield opened
+        parsed_path,
+        folder / "net_graph.h5",
+        counts=saved_counts,
+        coding={"input": "spikes"},
+    ) as opened_graph:
+        yield opened_graph
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +97,7 @@ def spike_times(graph, tmp_path_factory):
 @pytest.fixture(scope="session")
 def pruned_graph(tmp_path_factory):
     """A graph of a pruned integer network, with an input that spikes."""
-    rng, network = np.random.default_rng(4), without_zeros(pruned_network(), SHARE)
+    rng, network = np.random.default_rng(4), prune_zeros(pruned_network(), SHARE)
     integers = [
         replace(
             p, integer_threshold=rng.integers(20, 90, p.shape[-1]).astype(np.float32)
@@ -105,5 +110,5 @@ def pruned_graph(tmp_path_factory):
     }
     with graph_of(
         integer, tmp_path_factory.mktemp("pruned"), counts, {"input": "spikes"}
-    ) as opened:
-        yield opened
+    ) as opened_graph:
+        yield opened_graph

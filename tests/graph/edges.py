@@ -42,11 +42,11 @@ def step_by_graph(graph, frames, options):
     for step, frame in enumerate(frames):
         active = {source.name: frame}
         for p in populations:
-            reached = potential[p.name] + currents[p.name](active)
-            fires = reached >= threshold
+            reached_potential = potential[p.name] + currents[p.name](active)
+            fires = reached_potential >= threshold
             active[p.name] = fires * threshold
-            potential[p.name] = reached - (
-                fires * reached if options.reset == "zero" else active[p.name]
+            potential[p.name] = reached_potential - (
+                fires * reached_potential if options.reset == "zero" else active[p.name]
             )
             if step >= options.warm_up:
                 counts[p.name] += fires.T
@@ -87,8 +87,10 @@ class _Maximum:
         # After all inputs, where there is always 0
         self._nowhere = int(np.prod(inbound[0].connections[0].geometry.input_volume))
         edges = [(q.source.name, q.to_scipy().tocoo()) for q in inbound]
-        place = np.concatenate([self._where[name][each.row] for name, each in edges])
-        window = np.concatenate([each.col for _, each in edges])
+        place = np.concatenate(
+            [self._where[name][matrix.row] for name, matrix in edges]
+        )
+        window = np.concatenate([matrix.col for _, matrix in edges])
         order = np.lexsort((place, window))
         place, window = place[order], window[order]
         number = np.arange(len(window)) - np.searchsorted(window, window)

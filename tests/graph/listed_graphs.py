@@ -19,7 +19,11 @@ def random_graph(
     codings=("spikes",),
 ):
     """A graph, opened, and its synapses: float64 sums of the weights of parallel edges by source and target."""
-    random, nodes, first = np.random.default_rng(seed), sum(sizes), sum(sizes[:inputs])
+    random, nodes, first_neuron = (
+        np.random.default_rng(seed),
+        sum(sizes),
+        sum(sizes[:inputs]),
+    )
     populations = []
     for number, size in enumerate(sizes):
         shape = (size // 2, 2) if size % 2 == 0 and number % 2 else (size,)
@@ -35,7 +39,7 @@ def random_graph(
             )
         )
     edges = int(density * nodes**2)
-    ends = random.integers(0, nodes, edges), random.integers(first, nodes, edges)
+    ends = random.integers(0, nodes, edges), random.integers(first_neuron, nodes, edges)
     weights = random.choice([-1.5, -0.25, 0.0, 0.5, 1.0, 1.0], ends[0].size)
     synapses = defaultdict(float)
     for source, target, weight in zip(
@@ -43,8 +47,8 @@ def random_graph(
     ):
         synapses[source, target] += weight
     parts = zip(*(np.array_split(values, chunks) for values in (*ends, weights)))
-    listed = ListedGraph(populations, parts, inputs=inputs)
-    graph = write_listed(listed, path, Recording(4, 25, 0, 0.5), "0" * 64)
+    listed_graph = ListedGraph(populations, parts, inputs=inputs)
+    graph = write_listed(listed_graph, path, Recording(4, 25, 0, 0.5), "0" * 64)
     return graph, dict(synapses)
 
 

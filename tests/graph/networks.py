@@ -9,7 +9,7 @@ from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import Network
 from snnb.network.read_network import write_spiking
-from tests.graph.recorded import LAYERS, keras, recorded, shape_of
+from tests.graph.recorded import LAYERS, keras, shape_of, use_recorded
 
 SPIKING = (
     "InputLayer",
@@ -23,31 +23,31 @@ SAMPLES, STEPS = 4, 25
 SCALARS = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 5, "dt_ms": 1.0}
 
 
-@recorded
+@use_recorded
 def branched():
     """Two branches that meet, padding, overlapping and padded pooling, a tensor concatenated with itself."""
     source = LAYERS.Input((7, 6, 2), name="input")
-    first = LAYERS.Conv2D(
+    first_layer = LAYERS.Conv2D(
         3, (3, 2), padding="same", strides=2, activation="relu", name="00Conv2D_4x3x3"
     )(source)
-    padded = LAYERS.ZeroPadding2D(((1, 0), (0, 1)), name="01ZeroPadding2D_8x7x2")(
+    padded_layer = LAYERS.ZeroPadding2D(((1, 0), (0, 1)), name="01ZeroPadding2D_8x7x2")(
         source
     )
-    second = LAYERS.Conv2D(2, 2, strides=2, activation="relu", name="02Conv2D_4x3x2")(
-        padded
-    )
-    both = LAYERS.Concatenate(name="03Concatenate_4x3x5")([first, second])
-    pooled = LAYERS.AveragePooling2D(
+    second_layer = LAYERS.Conv2D(
+        2, 2, strides=2, activation="relu", name="02Conv2D_4x3x2"
+    )(padded_layer)
+    both = LAYERS.Concatenate(name="03Concatenate_4x3x5")([first_layer, second_layer])
+    pooled_layer = LAYERS.AveragePooling2D(
         3, strides=2, padding="same", name="04AveragePooling2D_2x2x5"
     )(both)
-    flat = LAYERS.Flatten(name="05Flatten_20")(pooled)
+    flat = LAYERS.Flatten(name="05Flatten_20")(pooled_layer)
     twice = LAYERS.Concatenate(name="06Concatenate_40")([flat, flat])
     return keras.Model(
         source, LAYERS.Dense(4, activation="softmax", name="07Dense_4")(twice)
     )
 
 
-@recorded
+@use_recorded
 def varied():
     """A layer of every kind that `branched` has not, in a row."""
     source = LAYERS.Input((4, 3, 2), name="input")
@@ -64,21 +64,21 @@ def varied():
     return keras.Model(source, LAYERS.Dense(2, name="06Dense_4x2")(tensor))
 
 
-@recorded
+@use_recorded
 def residual():
     """A block whose shortcut skips two layers, a connection from the input that skips all, and a sum."""
     source = LAYERS.Input((6, 6, 2), name="input")
-    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
-    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(one)
+    layer = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="two")(layer)
     terms = [
         LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
-        LAYERS.DepthwiseConv2D(1, name="short")(one),
+        LAYERS.DepthwiseConv2D(1, name="short")(layer),
         LAYERS.Conv2D(3, 1, name="from_input")(source),
     ]
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
-    pooled = LAYERS.AveragePooling2D(2, name="pool")(total)
+    pooled_layer = LAYERS.AveragePooling2D(2, name="pool")(total)
     return keras.Model(
-        source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(pooled))
+        source, LAYERS.Dense(3, name="out")(LAYERS.Flatten(name="flat")(pooled_layer))
     )
 
 
@@ -124,15 +124,17 @@ def graph_of(
 ) -> SynapseGraph:
     """Build the graph of a spiking network in a folder; spike counts that are not given are 0."""
     folder.mkdir(exist_ok=True)
-    parsed = folder / "net_parsed.h5"
-    write_spiking(network, parsed)
+    parsed_path = folder / "net_parsed.h5"
+    write_spiking(network, parsed_path)
     if counts is None:
         counts = {
             volume.name: np.zeros(volume.shape)
             for volume in (network.input, *network.populations)
         }
-    saved = save_counts(folder / "counts.npz", counts, **scalars)
-    return build_graph(parsed, folder / "net_graph.h5", counts=saved, coding=coding)
+    saved_counts = save_counts(folder / "counts.npz", counts, **scalars)
+    return build_graph(
+        parsed_path, folder / "net_graph.h5", counts=saved_counts, coding=coding
+    )
 
 
 def save_spike_times(graph: SynapseGraph, path: Path) -> Path:

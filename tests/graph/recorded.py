@@ -64,12 +64,12 @@ class Recorded:
                 file[name][...] = values
 
     def get_layer(self, name):
-        chosen = [
+        chosen_values = [
             values
             for key, values in zip(self._names, self._weights)
             if key.split("/")[1] == name
         ]
-        return SimpleNamespace(get_weights=lambda: chosen)
+        return SimpleNamespace(get_weights=lambda: chosen_values)
 
 
 def shape_of(layer):
@@ -80,7 +80,7 @@ def shape_of(layer):
     )
 
 
-def recorded(build):
+def use_recorded(build):
     """Replace a function that builds a model by one that returns the recorded network."""
     builders[build.__name__] = build
     return wraps(build)(lambda: Recorded(FOLDER / f"{build.__name__}.h5"))

@@ -27,25 +27,31 @@ def test_file_is_as_large_as_the_weights_not_the_edges(tmp_path):
     assert path.stat().st_size < 4 * model.count_params() + 30_000
 
 
-def test_two_builds_are_equal_to_the_byte(parsed, counts, graph_path, tmp_path):
+def test_two_builds_are_equal_to_the_byte(parsed_path, counts, graph_path, tmp_path):
     coding = {"input": "current", "07Dense_4": "random"}
     build_graph(
-        parsed, tmp_path / "other.h5", counts=counts, coding=coding, pool_weight="one"
+        parsed_path,
+        tmp_path / "other.h5",
+        counts=counts,
+        coding=coding,
+        pool_weight="one",
     ).close()
     assert (tmp_path / "other.h5").read_bytes() == graph_path.read_bytes()
 
 
-def test_ids_of_64_bits_from_a_limit_on(parsed, graph, counts, tmp_path, monkeypatch):
+def test_ids_of_64_bits_from_a_limit_on(
+    parsed_path, graph, counts, tmp_path, monkeypatch
+):
     """The limit lowered to 0, so that a small graph takes the way of one with more than 2³¹ nodes."""
     monkeypatch.setattr("snnb.graph.connection.INT32_LIMIT", 0)
     with build_graph(
-        parsed, tmp_path / "net_graph.h5", counts=counts, pool_weight="one"
-    ) as wide:
-        with h5py.File(str(wide.path), "r") as file:
+        parsed_path, tmp_path / "net_graph.h5", counts=counts, pool_weight="one"
+    ) as wide_graph:
+        with h5py.File(str(wide_graph.path), "r") as file:
             assert file["connections/0003/ids"].dtype == np.int64
-        for found, expected in zip(all_edges(wide), all_edges(graph)):
-            assert (found == expected).all()
-        assert wide.predecessors(150).tolist() == graph.predecessors(150).tolist()
+        for found_edge, expected_edge in zip(all_edges(wide_graph), all_edges(graph)):
+            assert (found_edge == expected_edge).all()
+        assert wide_graph.predecessors(150).tolist() == graph.predecessors(150).tolist()
 
 
 def test_a_layer_without_a_rule_is_named_before_anything_is_written(tmp_path):

@@ -64,13 +64,14 @@ def test_a_node_that_does_not_exist(graph, node):
 
 @pytest.mark.parametrize("node", [5, 84, 119, 125, 150, 166])
 def test_the_edges_of_a_neuron_are_those_of_the_graph(graph, node):
-    every = all_edges(graph)
+    every_all_edges = all_edges(graph)
     for direction, column in (("out", 0), ("in", 1)):
-        chosen = np.stack(every)[:, every[column] == node]
-        found = np.stack(graph.edges_of(node, direction))
-        assert found.shape == chosen.shape
+        chosen_edges = np.stack(every_all_edges)[:, every_all_edges[column] == node]
+        found_edges = np.stack(graph.edges_of(node, direction))
+        assert found_edges.shape == chosen_edges.shape
         np.testing.assert_array_equal(
-            found[:, np.lexsort(found[:2])], chosen[:, np.lexsort(chosen[:2])]
+            found_edges[:, np.lexsort(found_edges[:2])],
+            chosen_edges[:, np.lexsort(chosen_edges[:2])],
         )
 
 
@@ -144,11 +145,11 @@ def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
 
 def test_networkx_has_metadata_and_codings(graph):
     """Nodes and edges are compared in test_export_readers.py."""
-    found = graph.to_networkx()
-    assert isinstance(found, networkx.DiGraph)
-    assert found.graph["num_samples"] == 4
+    found_graph = graph.to_networkx()
+    assert isinstance(found_graph, networkx.DiGraph)
+    assert found_graph.graph["num_samples"] == 4
     node = graph.nodes[100]
-    assert found.nodes[node.population, node.index]["coding"] == "spikes"
+    assert found_graph.nodes[node.population, node.index]["coding"] == "spikes"
 
 
 def test_networkx_refuses_more_nodes_and_edges_than_its_limit(graph):
@@ -161,8 +162,8 @@ def test_networkx_refuses_more_nodes_and_edges_than_its_limit(graph):
 
 
 def test_summary_is_that_of_the_edges(graph, weights_graph):
-    for each in (graph, weights_graph):
-        for projection, summary in zip(each.projections, each.summary()):
+    for each_graph in (graph, weights_graph):
+        for projection, summary in zip(each_graph.projections, each_graph.summary()):
             sources, targets, weights, edges = (
                 np.concatenate(columns)
                 for columns in zip(
@@ -176,33 +177,39 @@ def test_summary_is_that_of_the_edges(graph, weights_graph):
             )
             assert summary.edges == weights.size
             assert summary.zero_edges == np.count_nonzero(edges == 0)
-            for found, values in ((summary.weight, weights), (summary.edge, edges)):
-                assert (found.min, found.max) == (values.min(), values.max())
+            for found_weight, values in (
+                (summary.weight, weights),
+                (summary.edge, edges),
+            ):
+                assert (found_weight.min, found_weight.max) == (
+                    values.min(),
+                    values.max(),
+                )
                 np.testing.assert_allclose(
-                    [found.mean, found.sum],
+                    [found_weight.mean, found_weight.sum],
                     [values.mean(), values.sum()],
                     rtol=1e-5,
                     atol=1e-5,
                 )
-            for found, nodes, population in (
+            for found_weight, nodes, population in (
                 (summary.out_degree, sources, projection.source),
                 (summary.in_degree, targets, projection.target),
             ):
                 degrees = np.bincount(
                     nodes - population.first, minlength=population.size
                 )
-                assert (found.min, found.mean, found.max) == (
+                assert (found_weight.min, found_weight.mean, found_weight.max) == (
                     degrees.min(),
                     degrees.mean(),
                     degrees.max(),
                 )
-            if each.recording is None:
+            if each_graph.recording is None:
                 assert summary.spikes_per_second is None
             elif projection.source.coding == "current":
                 assert summary.spikes_per_second == 0
             else:
-                carried = 1000 * rates[sources - projection.source.first].sum()
-                np.testing.assert_allclose(summary.spikes_per_second, carried)
+                carried_spikes = 1000 * rates[sources - projection.source.first].sum()
+                np.testing.assert_allclose(summary.spikes_per_second, carried_spikes)
 
 
 def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_path):
@@ -213,9 +220,11 @@ def test_spikes_per_second_are_those_of_a_sample_each_interval(graph_path, tmp_p
             window = np.array([depth * STEPS, (depth + 1) * STEPS])
             file[f"populations/{number:04d}"].attrs["window"] = window
     seal(tmp_path / "net_graph.h5")
-    with SynapseGraph.open(tmp_path / "net_graph.h5") as windowed:
-        assert windowed.interval == 50
-        for projection, summary in zip(windowed.projections, windowed.summary()):
+    with SynapseGraph.open(tmp_path / "net_graph.h5") as windowed_graph:
+        assert windowed_graph.interval == 50
+        for projection, summary in zip(
+            windowed_graph.projections, windowed_graph.summary()
+        ):
             if projection.source.coding == "spikes":
                 spikes = projection.source.spike_count.ravel() @ projection.out_degrees
                 assert summary.spikes_per_second == pytest.approx(

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
-from tests.formats.mapped import costs_of, imported, refused
+from tests.formats.mapped import assert_refused, costs_of, import_anew
 from tests.graph.edges import all_edges
 
 ROOT = Path(__file__).parents[2]
@@ -19,17 +19,22 @@ PROGRAM = runpy.run_path(str(ROOT / "examples" / "graph_file.py"))
 
 
 def test_the_documented_reader_finds_the_same_edges(graph, graph_path, weights_graph):
-    for opened, path in ((graph, graph_path), (weights_graph, weights_graph.path)):
-        assert isinstance(opened, SynapseGraph)
-        merged = {}
+    for opened_graph, path in (
+        (graph, graph_path),
+        (weights_graph, weights_graph.path),
+    ):
+        assert isinstance(opened_graph, SynapseGraph)
+        merged_columns = {}
         for source, target, weight in PROGRAM["edges"](str(path)):
-            merged[source, target] = merged.get((source, target), 0.0) + float(weight)
-        sources, targets, weights, _ = all_edges(opened)
-        assert sorted(merged) == sorted(zip(sources.tolist(), targets.tolist()))
-        found = np.array(
-            [merged[edge] for edge in zip(sources.tolist(), targets.tolist())]
+            merged_columns[source, target] = merged_columns.get(
+                (source, target), 0.0
+            ) + float(weight)
+        sources, targets, weights, _ = all_edges(opened_graph)
+        assert sorted(merged_columns) == sorted(zip(sources.tolist(), targets.tolist()))
+        found_edges = np.array(
+            [merged_columns[edge] for edge in zip(sources.tolist(), targets.tolist())]
         )
-        assert (found.astype(np.float32) == weights).all()
+        assert (found_edges.astype(np.float32) == weights).all()
 
 
 def test_every_attribute_and_dataset_is_documented(graph_path):
@@ -69,7 +74,7 @@ def written_by_hand(path, **options):
 def test_a_graph_that_the_documented_writer_writes(tmp_path):
     path = tmp_path / "my_graph.h5"
     spikes, matrices = written_by_hand(path)
-    graph, _ = imported(path, tmp_path / "again")
+    graph, _ = import_anew(path, tmp_path / "again")
     with graph:
         assert [p.name for p in graph.inputs] == ["in"]
         for population in graph.populations:
@@ -178,25 +183,27 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("expected", list(LAYERS))
+@pytest.mark.parametrize("message", list(LAYERS))
 def test_edges_of_layers_are_those_that_their_tables_list(
-    expected, graph_path, tmp_path
+    message, graph_path, tmp_path
 ):
     path = tmp_path / "my_graph.h5"
     shutil.copy(graph_path, path)
     with h5py.File(str(path), "r+") as file:
-        LAYERS[expected](file)
+        LAYERS[message](file)
     seal(path)
-    refused(path, expected)
+    assert_refused(path, message)
 
 
 @pytest.mark.parametrize("rates", [False, True])
-@pytest.mark.parametrize("expected", list(ALTERED))
-def test_a_graph_written_by_hand_is_checked(expected, rates, tmp_path):
+@pytest.mark.parametrize("message", list(ALTERED))
+def test_a_graph_written_by_hand_is_checked(message, rates, tmp_path):
     path = tmp_path / "my_graph.h5"
     written_by_hand(path)
     with h5py.File(str(path), "r+") as file:
-        ALTERED[expected](file)
+        ALTERED[message](file)
     seal(path)
     np.save(tmp_path / "rates.npy", np.ones(15))
-    refused(path, expected, **({"rates": tmp_path / "rates.npy"} if rates else {}))
+    assert_refused(
+        path, message, **({"rates": tmp_path / "rates.npy"} if rates else {})
+    )

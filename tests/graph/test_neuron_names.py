@@ -20,7 +20,7 @@ from snnb.graph.synapse_graph import FORMAT, USER_BLOCK, VERSION, SynapseGraph, 
 from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import MappableNetwork
-from tests.formats.mapped import imported, refused
+from tests.formats.mapped import assert_refused, import_anew
 from tests.graph.edges import all_edges
 from tests.mapping.networks import hardware
 
@@ -51,7 +51,7 @@ def write_edges(path):
 
 
 @pytest.fixture
-def named(tmp_path):
+def named_graph(tmp_path):
     """A graph of two populations, the first of which is the input, that a CSV describes by names."""
     rates = tmp_path / "spikes.txt"
     rates.write_text(
@@ -65,47 +65,53 @@ def named(tmp_path):
         yield graph
 
 
-def test_names_are_in_the_file_of_the_graph(named, tmp_path):
-    assert named.names == LABELS
-    assert [p.name for p in named.inputs] == ["input"]
-    assert [named.nodes[k].name for k in range(5)] == NAMES
-    assert [named.nodes[k].spike_count for k in range(5)] == [
+def test_names_are_in_the_file_of_the_graph(named_graph, tmp_path):
+    assert named_graph.names == LABELS
+    assert [p.name for p in named_graph.inputs] == ["input"]
+    assert [named_graph.nodes[k].name for k in range(5)] == NAMES
+    assert [named_graph.nodes[k].spike_count for k in range(5)] == [
         spikes for *_, spikes, _ in NEURONS
     ]
-    with h5py.File(str(named.path), "r") as file:
-        stored = [file[f"populations/000{k}/names"][()] for k in range(2)]
-    assert [name.decode() for part in stored for name in part.ravel().tolist()] == NAMES
+    with h5py.File(str(named_graph.path), "r") as file:
+        stored_files = [file[f"populations/000{k}/names"][()] for k in range(2)]
+    assert [
+        name.decode() for part in stored_files for name in part.ravel().tolist()
+    ] == NAMES
     again = import_graph(
         tmp_path / "edges.csv",
         tmp_path / "again_graph.h5",
         rates=tmp_path / "spikes.txt",
     ).graph
     again.close()
-    assert again.path.read_bytes() == named.path.read_bytes()
-    with import_graph(named.path, tmp_path / "copy_graph.h5").graph as copy:
+    assert again.path.read_bytes() == named_graph.path.read_bytes()
+    with import_graph(named_graph.path, tmp_path / "copy_graph.h5").graph as copy:
         assert copy.names == LABELS
 
 
 @pytest.mark.parametrize(
     "name", ["net.csv", "net.csv.gz", "npz", "parquet", "parts", "sonata"]
 )
-def test_an_export_read_again_has_the_same_names_and_ids(named, tmp_path, name):
-    export(named, name.split(".")[-1] if "csv" not in name else "csv", tmp_path / name)
-    again, _ = imported(tmp_path / name, tmp_path / "again")
+def test_an_export_read_again_has_the_same_names_and_ids(named_graph, tmp_path, name):
+    export(
+        named_graph,
+        name.split(".")[-1] if "csv" not in name else "csv",
+        tmp_path / name,
+    )
+    again, _ = import_anew(tmp_path / name, tmp_path / "again")
     with again:
         assert again.names == LABELS
-        for one, other in zip(all_edges(again)[:3], all_edges(named)[:3]):
-            np.testing.assert_array_equal(one, other)
-        for one, other in zip(again.populations, named.populations):
-            np.testing.assert_array_equal(one.spike_count, other.spike_count)
+        for edge, other_edge in zip(all_edges(again)[:3], all_edges(named_graph)[:3]):
+            np.testing.assert_array_equal(edge, other_edge)
+        for edge, other_edge in zip(again.populations, named_graph.populations):
+            np.testing.assert_array_equal(edge.spike_count, other_edge.spike_count)
 
 
-def test_the_edges_of_an_exported_csv_are_by_name(named, tmp_path):
-    export(named, "csv", tmp_path / "net.csv")
+def test_the_edges_of_an_exported_csv_are_by_name(named_graph, tmp_path):
+    export(named_graph, "csv", tmp_path / "net.csv")
     (
         tmp_path / "net.csv.json"
     ).unlink()  # without the description, from the edges alone
-    again, _ = imported(tmp_path / "net.csv", tmp_path / "again")
+    again, _ = import_anew(tmp_path / "net.csv", tmp_path / "again")
     with again:
         assert sorted(again.names) == sorted(LABELS)
         ends = [
@@ -121,8 +127,8 @@ def table_of(path):
 
 def sonata_names(path):
     with h5py.File(str(path / "nodes.h5"), "r") as file:
-        stored = [file[f"nodes/{name}/0/name"][()] for name in ("input", "snn")]
-    return [name.decode() for part in stored for name in part.tolist()]
+        stored_files = [file[f"nodes/{name}/0/name"][()] for name in ("input", "snn")]
+    return [name.decode() for part in stored_files for name in part.tolist()]
 
 
 def npz_names(path):
@@ -161,8 +167,8 @@ IN_A_SIBLING = (
 @pytest.mark.parametrize(
     "format", [name for name in FORMATS if name not in ("nir", "spinemap", "noxim")]
 )
-def test_names_in_every_export(named, tmp_path, format):
-    path = export(named, format, tmp_path / "net").path
+def test_names_in_every_export(named_graph, tmp_path, format):
+    path = export(named_graph, format, tmp_path / "net").path
     if format in IN_A_SIBLING:
         assert (tmp_path / "net.names.txt").read_text(encoding="utf-8").split("\n") == [
             *LABELS,
@@ -173,30 +179,30 @@ def test_names_in_every_export(named, tmp_path, format):
     assert (tmp_path / "net.names.txt").exists() == (format in IN_A_SIBLING)
 
 
-def test_another_export_removes_the_names_next_to_a_file(named, tmp_path):
+def test_another_export_removes_the_names_next_to_a_file(named_graph, tmp_path):
     origin = {"stamp": "s", "sha256": "0"}
-    export(named, "hmetis", tmp_path / "net", origin=origin)
+    export(named_graph, "hmetis", tmp_path / "net", origin=origin)
     assert (tmp_path / "net").read_text().splitlines()[1].split()[
         1
     ] == "5"  # nodes, as there are lines of names
-    export(named, "graphml", tmp_path / "net", origin=origin, force=True)
+    export(named_graph, "graphml", tmp_path / "net", origin=origin, force=True)
     assert not (tmp_path / "net.names.txt").exists()
 
 
-def test_names_of_a_mapping(named, tmp_path):
-    chip, network = hardware(neurons=3, mesh=(2, 2)), MappableNetwork.of(named)
+def test_names_of_a_mapping(named_graph, tmp_path):
+    chip, network = hardware(neurons=3, mesh=(2, 2)), MappableNetwork.of(named_graph)
     partition, written = tmp_path / "cores.txt.gz", tmp_path / "map"
     rows = ["name;core", "", *(f"{LABELS[k]};{NEURONS[k][3]}" for k in (4, 2, 3))]
     partition.write_bytes(gzip.compress(("\ufeff" + "\n".join(rows)).encode()))
-    mapped = cost_partition(network, chip, partition)
-    assert mapped.core.tolist() == [1, 0, 1]
-    traffic = mapped.cost.traffic
+    mapped_mapping = cost_partition(network, chip, partition)
+    assert mapped_mapping.core.tolist() == [1, 0, 1]
+    traffic = mapped_mapping.cost.traffic
     assert (traffic.connectivity, traffic.outside_spikes) == (
         5,
         4 + 2,
     )  # of Ω; of both inputs
     written.mkdir()
-    write_mapping(written, mapped, MappingCost.of(mapped))
+    write_mapping(written, mapped_mapping, MappingCost.of(mapped_mapping))
     mapping = Mapping.open(written)
     assert mapping.names == LABELS[2:]
     assert [mapping.core_of(2 + k) for k in range(3)] == [1, 0, 1]
@@ -230,11 +236,11 @@ BAD_PARTITIONS = {
 
 
 @pytest.mark.parametrize("text", BAD_PARTITIONS)
-def test_partitions_that_are_refused(named, tmp_path, text):
+def test_partitions_that_are_refused(named_graph, tmp_path, text):
     (tmp_path / "p.txt").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
         cost_partition(
-            MappableNetwork.of(named), hardware(mesh=(2, 2)), tmp_path / "p.txt"
+            MappableNetwork.of(named_graph), hardware(mesh=(2, 2)), tmp_path / "p.txt"
         )
     assert str(error.value).startswith(f"{tmp_path / 'p.txt'}: ")
     assert BAD_PARTITIONS[text] in str(error.value)
@@ -242,7 +248,7 @@ def test_partitions_that_are_refused(named, tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "message"),
     [
         ("4\n2\n7\n0\n5\n", "line 1, '4', has no name"),
         ("input,Ω 4\ncortex,Ω many\n", "line 2: 'many' is not a number"),
@@ -250,12 +256,12 @@ def test_partitions_that_are_refused(named, tmp_path, text):
         (np.arange(5), "has no names, and neurons of this graph have names"),
     ],
 )
-def test_rates_that_are_refused(tmp_path, text, expected):
+def test_rates_that_are_refused(tmp_path, text, message):
     rates = tmp_path / ("r.txt" if isinstance(text, str) else "r.npy")
     rates.write_text(text, encoding="utf-8") if isinstance(text, str) else np.save(
         rates, text
     )
-    refused(write_edges(tmp_path / "edges.csv"), expected, rates=rates)
+    assert_refused(write_edges(tmp_path / "edges.csv"), message, rates=rates)
 
 
 @pytest.mark.parametrize("kind", ["h5", "csv"])
@@ -264,9 +270,9 @@ def test_spikes_by_number_are_read_only_if_names_are_these_numbers(
     tmp_path, kind, names
 ):
     """Two spikes of neuron 0, and one of neuron 1."""
-    first, second = names
+    first_name, second_name = names
     (tmp_path / "t.csv").write_text(
-        f"source_group,source,target_group,target\na,{first},a,{second}\n"
+        f"source_group,source,target_group,target\na,{first_name},a,{second_name}\n"
     )
     rates = tmp_path / f"spikes.{kind}"
     if kind == "h5":
@@ -275,7 +281,7 @@ def test_spikes_by_number_are_read_only_if_names_are_these_numbers(
     else:
         rates.write_text("neuron,timestep\na.0,1\na.1,2\na.0,3\n")
     if names == "yx":
-        refused(
+        assert_refused(
             tmp_path / "t.csv",
             "numbers neurons, but neurons of a have names; give a text file",
             rates=rates,
@@ -294,8 +300,8 @@ def test_spikes_by_number_are_read_only_if_names_are_these_numbers(
         assert graph.populations[0].spike_count.tolist() == [2, 1]
 
 
-def test_spikes_by_number_are_those_of_an_export_to_sonata(named, tmp_path):
-    export(named, "sonata", tmp_path / "net")
+def test_spikes_by_number_are_those_of_an_export_to_sonata(named_graph, tmp_path):
+    export(named_graph, "sonata", tmp_path / "net")
     with h5py.File(str(tmp_path / "spikes.h5"), "w") as file:
         file["spikes/snn/node_ids"] = [2, 2, 0]
     with import_graph(
@@ -332,7 +338,7 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
 
 
 @pytest.mark.parametrize(
-    ("rows", "expected"),
+    ("rows", "message"),
     [
         (["", "0,1", "", " ", "1,x"], "line 6: target 'x' is not an id from 0"),
         (["0,1", "", "1,0.5"], "line 4: target 0.5 is not an id"),
@@ -342,11 +348,11 @@ def test_rates_are_read_as_edge_lists_are(tmp_path, name, separator):
 )
 @pytest.mark.parametrize("block", [16, 1 << 22])
 def test_lines_of_edges_are_numbered_as_in_the_file(
-    tmp_path, monkeypatch, rows, expected, block
+    tmp_path, monkeypatch, rows, message, block
 ):
     monkeypatch.setattr("snnb.formats.csv.BLOCK", block)
     (tmp_path / "t.csv").write_text("\n".join(["source,target", *rows]) + "\n")
-    refused(tmp_path / "t.csv", expected)
+    assert_refused(tmp_path / "t.csv", message)
 
 
 def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
@@ -359,7 +365,7 @@ def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
+    ("names", "message"),
     [
         ([b"a", b"a"], "2 neurons have the name 'a'"),
         ([b"a", b"b c\x07"], "a neuron of neurons has the name 'b c\\x07'"),
@@ -369,7 +375,7 @@ def test_indices_that_are_written_in_two_ways_are_two_names(tmp_path):
         ([b"a"], "2 neurons and 1 names"),
     ],
 )
-def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
+def test_a_graph_file_whose_names_are_refused(tmp_path, names, message):
     path = tmp_path / "hand_graph.h5"
     with h5py.File(str(path), "w", userblock_size=USER_BLOCK) as file:
         file.attrs.update(format=FORMAT, version=VERSION, inputs=0)
@@ -378,7 +384,7 @@ def test_a_graph_file_whose_names_are_refused(tmp_path, names, expected):
         group["names"] = np.array(names)
         file["projections"] = np.zeros((0, 2), np.int64)
     seal(path)
-    refused(path, expected)
+    assert_refused(path, message)
 
 
 def test_attributes_of_networkx_that_are_not_read_are_named(tmp_path):
@@ -409,9 +415,11 @@ def read_cells(kind, edges, folder):
     """Return the graph of edges, pairs of `CELLS`, from a file or from networkx; with groups in `csv groups`."""
     if kind == "csv groups":
         columns = zip(*(source + target for source, target in edges))
-        named = dict(zip(("source_group", "source", "target_group", "target"), columns))
+        named_pairs = dict(
+            zip(("source_group", "source", "target_group", "target"), columns)
+        )
         return import_graph(
-            write_table(folder / "edges.csv", named), folder / "in_graph.h5"
+            write_table(folder / "edges.csv", named_pairs), folder / "in_graph.h5"
         ).graph
     labels = [tuple(" ".join(cell) for cell in edge) for edge in edges]
     if kind == "networkx":
@@ -427,7 +435,7 @@ def read_cells(kind, edges, folder):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("kind", ["csv", "csv groups", "npz", "parquet", "networkx"])
 def test_the_order_of_edges_changes_neither_ids_nor_mappings(
-    kind, seed, tmp_path, without_kahypar
+    kind, seed, tmp_path, no_kahypar
 ):
     ends = np.random.default_rng(18).integers(0, len(CELLS), (400, 2)).tolist()
     pairs = sorted({*map(tuple, ends), *((k, k + 1) for k in range(len(CELLS) - 1))})
@@ -442,18 +450,18 @@ def test_the_order_of_edges_changes_neither_ids_nor_mappings(
         assert (
             sorted(zip(*(column.tolist() for column in all_edges(graph)[:2]))) == pairs
         )
-        mapped = map_network(
+        mapping = map_network(
             MappableNetwork.of(graph), hardware(neurons=9, mesh=(4, 4)), method="groups"
         )
-        baseline = mapped.partition.sequential
+        baseline = mapping.partition.sequential
         assert baseline.core.tolist() == [k // 9 for k in range(len(CELLS))]
-        reached = {
+        reached_cores = {
             (source, target // 9)
             for source, target in pairs
             if source // 9 != target // 9
         }
         assert baseline.connectivity == len(
-            reached
+            reached_cores
         )  # one spike of each neuron is assumed
 
 
@@ -468,18 +476,23 @@ def test_populations_of_networkx_keep_their_nodes(tmp_path):
     run = Run.from_graph(
         graph, tmp_path / "run", populations={"first": 2, "second": 2}, inputs=1
     )
-    with graph_of(run) as found:
-        assert found.names == ["first,z9", "first,z10", "second,a1", "second,a2"]
-        assert [p.spike_count.tolist() for p in found.populations] == [[2, 1], [4, 3]]
-        assert set(zip(*(column.tolist() for column in all_edges(found)[:3]))) == {
+    with graph_of(run) as found_graph:
+        assert found_graph.names == ["first,z9", "first,z10", "second,a1", "second,a2"]
+        assert [p.spike_count.tolist() for p in found_graph.populations] == [
+            [2, 1],
+            [4, 3],
+        ]
+        assert set(
+            zip(*(column.tolist() for column in all_edges(found_graph)[:3]))
+        ) == {
             (1, 2, 5.0),
             (0, 3, 7.0),
         }
-    shaped = Run.from_graph(
+    shaped_run = Run.from_graph(
         graph, tmp_path / "shaped", populations={"first": 2, "second": (1, 2)}, inputs=1
     )
-    with graph_of(shaped) as found:
-        assert found.names == ["first,z9", "first,z10", "second,a2", "second,a1"]
+    with graph_of(shaped_run) as found_graph:
+        assert found_graph.names == ["first,z9", "first,z10", "second,a2", "second,a1"]
 
 
 def test_an_input_comes_first_whatever_the_order_of_the_lines(tmp_path):
@@ -512,13 +525,17 @@ def test_nodes_of_networkx_are_ids_or_names(tmp_path):
         graph.add_nodes_from((labels[n], {"spikes": 10 * n}) for n in (2, 1, 0))
         graph.add_weighted_edges_from((labels[s], labels[t], w) for s, t, w in edges)
         run = Run.from_graph(graph, tmp_path / f"run{k}")
-        with graph_of(run) as found:
-            assert found.names == names
+        with graph_of(run) as found_graph:
+            assert found_graph.names == names
             number = (
                 [0, 1, 2]
                 if names is None
                 else [names.index(str(label)) for label in labels]
             )
-            assert found.populations[0].spike_count[number].tolist() == [0, 10, 20]
-            got = set(zip(*(column.tolist() for column in all_edges(found)[:3])))
+            assert found_graph.populations[0].spike_count[number].tolist() == [
+                0,
+                10,
+                20,
+            ]
+            got = set(zip(*(column.tolist() for column in all_edges(found_graph)[:3])))
             assert got == {(number[s], number[t], w) for s, t, w in edges}

@@ -14,7 +14,7 @@ from snnb.network.read_network import assemble, read_network, write_spiking
 SHARE = 0.6
 
 
-def without_zeros(network, share):
+def prune_zeros(network, share):
     """Return a network without a share of the weights of each population."""
     volumes = tuple(
         prune(v, share) if isinstance(v, Population) else v for v in network.volumes
@@ -73,9 +73,9 @@ def pruned_network():
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     path = tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
-    write_spiking(without_zeros(pruned_network(), SHARE), path)
-    with build_graph(path, path.with_name("net_graph.h5")) as opened:
-        yield opened
+    write_spiking(prune_zeros(pruned_network(), SHARE), path)
+    with build_graph(path, path.with_name("net_graph.h5")) as opened_graph:
+        yield opened_graph
 
 
 def _dense(projection):
@@ -95,23 +95,25 @@ def test_share_of_the_weights_is_zero():
             population.projections, prune(population, SHARE).projections
         ):
             if before.kernel is not None:
-                there = after.kernel != 0
-                assert np.count_nonzero(~there) == int(SHARE * before.kernel.size)
+                is_there = after.kernel != 0
+                assert np.count_nonzero(~is_there) == int(SHARE * before.kernel.size)
                 assert (
-                    np.abs(before.kernel[~there]).max()
-                    <= np.abs(before.kernel[there]).min()
+                    np.abs(before.kernel[~is_there]).max()
+                    <= np.abs(before.kernel[is_there]).min()
                 )
-                np.testing.assert_array_equal(after.kernel[there], before.kernel[there])
+                np.testing.assert_array_equal(
+                    after.kernel[is_there], before.kernel[is_there]
+                )
 
 
 def test_percentage_is_not_rounded_down():
     dense = pruned_network().populations[-1]
     (projection,) = dense.projections
-    hundred = replace(
+    hundred_projection = replace(
         projection, kernel=np.arange(1, 101, dtype=np.float32).reshape(25, 4)
     )
     (after,) = prune(
-        replace(dense, projections=(hundred,)), 0.29
+        replace(dense, projections=(hundred_projection,)), 0.29
     ).projections  # 0.29 * 100 < 29
     assert np.count_nonzero(after.kernel == 0) == 29
 
@@ -128,17 +130,19 @@ def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
         np.testing.assert_array_equal(
             projection.to_scipy().toarray(), matrix.astype(np.float32)
         )
-        expected = np.nonzero(matrix.T)[1] + projection.source.first
+        expected_index = np.nonzero(matrix.T)[1] + projection.source.first
         np.testing.assert_array_equal(
-            projection.sources_of_range(0, projection.target.size), expected
+            projection.sources_of_range(0, projection.target.size), expected_index
         )
         for target in range(0, projection.target.size, 7):
-            nodes, found = projection.predecessors(projection.target.first + target)
+            nodes, found_weights = projection.predecessors(
+                projection.target.first + target
+            )
             np.testing.assert_array_equal(
                 nodes - projection.source.first, np.flatnonzero(matrix[:, target])
             )
             np.testing.assert_array_equal(
-                found,
+                found_weights,
                 matrix[nodes - projection.source.first, target].astype(np.float32),
             )
         part = projection.sources_of_range(1, 3)

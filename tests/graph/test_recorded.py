@@ -11,12 +11,12 @@ from tests.graph.recorded import FOLDER, Recorded, builders, keras
 @pytest.mark.parametrize("name", sorted(builders))
 def test_a_recorded_network_is_the_one_that_is_built(name, tmp_path):
     keras.backend.clear_session()
-    built, recorded = builders[name](), Recorded(FOLDER / f"{name}.h5")
-    for model, folder in ((built, "built"), (recorded, "recorded")):
+    built, recorded_model = builders[name](), Recorded(FOLDER / f"{name}.h5")
+    for model, folder in ((built, "built"), (recorded_model, "recorded")):
         (tmp_path / folder).mkdir()
         set_random_weights(model, seed=3)
         graph_of_model(model, tmp_path / folder).close()
-    counts = [counts_of(model) for model in (built, recorded)]
+    counts = [counts_of(model) for model in (built, recorded_model)]
     assert counts[0].keys() == counts[1].keys()
     assert all((counts[0][layer] == counts[1][layer]).all() for layer in counts[0])
     volumes = [

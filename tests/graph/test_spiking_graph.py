@@ -15,7 +15,7 @@ from snnb.model_files.nir_network import read_nir
 from tests import random_nir
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.networks import graph_of
-from tests.nir_interpreter import NEURONS, interpreted, write
+from tests.nir_interpreter import NEURONS, interpret, write
 from tests.simulation.alike import spike_trains
 
 SAMPLES, STEPS = 3, 10
@@ -41,11 +41,11 @@ def spiking_graph(network, folder):
     )
 
 
-def without_leak(nodes):
+def remove_leak(nodes):
     """Replace all neurons by neurons without a leak and a gain."""
     for node in nodes.values():
         if node["type"] == "NIRGraph":
-            without_leak(node["nodes"])
+            remove_leak(node["nodes"])
         elif node["type"] in NEURONS:
             reset = {"v_reset": node["v_reset"]} if "v_reset" in node else {}
             threshold = node.get("v_threshold", node.get("threshold", 1.0))
@@ -72,24 +72,26 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     draw, reset = np.random.default_rng(seed), ["value", "subtract"][seed % 2]
     nodes, edges = random_nir.network(draw)
     if simulator is sanafe:
-        without_leak(nodes)
+        remove_leak(nodes)
     path = write(tmp_path / "net.nir", nodes, edges)
     network = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (SAMPLES, STEPS, *nodes["input"]["shape"]))
     inputs = np.array([[rows_first(frame) for frame in sample] for sample in x])
     with spiking_graph(network, tmp_path) as graph:
-        exported = exported_network(graph, BY_STEPS)
+        graph_network = exported_network(graph, BY_STEPS)
     try:
-        found = simulator.build(exported)(inputs.swapaxes(1, 2), STEPS)
+        found_simulator = simulator.build(graph_network)(inputs.swapaxes(1, 2), STEPS)
     except UsageError as error:
         pytest.skip(str(error))
-    values = [interpreted(nodes, edges, sample, random_nir.DT, reset) for sample in x]
+    values = [interpret(nodes, edges, sample, random_nir.DT, reset) for sample in x]
     for population in (p for p in network.populations if p.neuron.spikes):
-        spikes = spike_trains(found[population.name], SAMPLES, STEPS, population.size)
-        of_steps = [
+        spikes = spike_trains(
+            found_simulator[population.name], SAMPLES, STEPS, population.size
+        )
+        step_values = [
             [rows_first(step[population.name]) for step in sample] for sample in values
         ]
-        np.testing.assert_array_equal(spikes, of_steps, population.name)
+        np.testing.assert_array_equal(spikes, step_values, population.name)
 
 
 @pytest.mark.parametrize(
@@ -152,28 +154,28 @@ def test_two_neurons_with_two_delays_are_two_edges_in_networkx_and_one_in_hyperg
     ]
     path = write(tmp_path / "net.nir", nodes, [*edges, ("two", "output")])
     with spiking_graph(read_nir(path, NirSettings(time_step=1.0)), tmp_path) as graph:
-        made, matrix = graph.to_networkx(), graph.to_scipy().toarray()
+        made_graph, matrix = graph.to_networkx(), graph.to_scipy().toarray()
         for name in ("graphml", "hmetis", "metis", "snn", "sonata"):
             export(graph, name, tmp_path / f"net.{name}")
     assert_indexed_as_by_libsonata(tmp_path / "net.sonata" / "edges.h5", 3, 5, tmp_path)
-    found = {
+    found_delays = {
         (s[1][0], t[1][0], v["delay"]): v["weight"]
-        for s, t, v in made.edges(data=True)
+        for s, t, v in made_graph.edges(data=True)
         if t[0] == "two"
     }
-    expected = {
+    expected_delays = {
         (s, t, 2 * i): w[t, s]
         for i, w in enumerate((direct, late))
         for t, s in zip(*np.nonzero(w))
     }
-    assert found == expected
-    assert made.number_of_edges() == graph.number_of_edges()
+    assert found_delays == expected_delays
+    assert made_graph.number_of_edges() == graph.number_of_edges()
     np.testing.assert_array_equal(
         matrix[3:6, 6:], (direct + late).T
     )  # a matrix has their sum
     again = networkx.read_graphml(str(tmp_path / "net.graphml"))
     assert sorted(v["weight"] for _, _, v in again.edges(data=True)) == sorted(
-        [1, 1, 1, *expected.values()]
+        [1, 1, 1, *expected_delays.values()]
     )
     # Without the input, which is not among the neurons that are placed.
     assert (tmp_path / "net.hmetis").read_text().splitlines()[1:5] == [

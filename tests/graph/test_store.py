@@ -11,8 +11,11 @@ from snnb.graph.synapse_graph import SynapseGraph
 from tests.graph.listed_graphs import random_graph
 
 ALTERED = {  # by fault, the bytes of the file
-    "the first bit": (lambda data: flipped(data, 512), "truncated or altered"),
-    "the last bit": (lambda data: flipped(data, len(data) - 1), "truncated or altered"),
+    "the first bit": (lambda data: flip_bit(data, 512), "truncated or altered"),
+    "the last bit": (
+        lambda data: flip_bit(data, len(data) - 1),
+        "truncated or altered",
+    ),
     "empty": (lambda data: b"", "not a snnb synapse graph"),
     "a head only": (lambda data: data[:512], "truncated or altered"),
     "cut": (lambda data: data[:3000], "truncated or altered"),
@@ -25,11 +28,11 @@ ALTERED = {  # by fault, the bytes of the file
 }
 
 
-def flipped(data, place):
+def flip_bit(data, place):
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
-def refused(path, message):
+def assert_refused(path, message):
     with pytest.raises(InputError, match=message) as error:
         SynapseGraph.open(path)
     assert str(path) in str(error.value)
@@ -40,11 +43,11 @@ def refused(path, message):
 def test_an_altered_file(graph_path, tmp_path, fault):
     alter, message = ALTERED[fault]
     (tmp_path / "net_graph.h5").write_bytes(alter(graph_path.read_bytes()))
-    refused(tmp_path / "net_graph.h5", message)
+    assert_refused(tmp_path / "net_graph.h5", message)
 
 
 def test_missing(tmp_path):
-    refused(tmp_path / "none.h5", "no such graph")
+    assert_refused(tmp_path / "none.h5", "no such graph")
 
 
 def test_an_open_graph_has_few_file_descriptors(tmp_path):

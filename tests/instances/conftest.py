@@ -14,7 +14,7 @@ from tests.graph.conftest import (
     graph,
     graph_path,
     model,
-    parsed,
+    parsed_path,
     pruned_graph,
     residual_graph,
 )
@@ -27,7 +27,7 @@ __all__ = [
     "graph",
     "graph_path",
     "model",
-    "parsed",
+    "parsed_path",
     "pruned_graph",
     "residual_graph",
 ]
@@ -40,5 +40,5 @@ def delayed_graph(tmp_path_factory):
     path = write(folder / "net.nir", *random_nir.network(np.random.default_rng(39)))
     with spiking_graph(
         read_nir(path, NirSettings(time_step=random_nir.DT)), folder
-    ) as opened:
-        yield opened
+    ) as opened_graph:
+        yield opened_graph

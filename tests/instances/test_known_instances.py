@@ -18,22 +18,22 @@ SIZE = 2_000_000  # synapses of the largest one that is read
 
 def test_descriptions_agree_with_the_files():
     assert len(instances()) > 1
-    for one in instances():
-        assert one.sha256 == sha256_of(one.path)
-        if one.synapses > SIZE:
+    for instance in instances():
+        assert instance.sha256 == sha256_of(instance.path)
+        if instance.synapses > SIZE:
             continue
-        with SynapseGraph.open(one.path) as graph:
+        with SynapseGraph.open(instance.path) as graph:
             neurons, nodes = graph.number_of_neurons(), graph.number_of_nodes()
-            assert (one.inputs, one.neurons, one.synapses) == (
+            assert (instance.inputs, instance.neurons, instance.synapses) == (
                 nodes - neurons,
                 neurons,
                 graph.number_of_edges(),
             )
-            assert (one.pictures, one.steps) == (
+            assert (instance.pictures, instance.steps) == (
                 graph.recording.num_samples,
                 graph.recording.num_timesteps,
             )
-            assert (one.spikes, one.sha256_hyperedges) == (
+            assert (instance.spikes, instance.sha256_hyperedges) == (
                 traffic(graph),
                 hyperedges_sha256(graph),
             )
@@ -44,16 +44,16 @@ def test_a_run_of_an_instance(tmp_path, monkeypatch, capsys):
     assert (
         main(["graph", "--from", "instance:mini_network", "--run-dir", "runs/x"]) == 0
     )
-    one = find_instance("mini_network")
+    instance = find_instance("mini_network")
     run = Run(path="runs/x")
     record = run.graphs["imported"].record
-    assert str(record.params.from_file) == f"instance:{one.name}"
+    assert str(record.params.from_file) == f"instance:{instance.name}"
     assert [(Path(file.path).name, file.sha256) for file in record.inputs] == [
-        (f"{one.name}.h5", one.sha256)
+        (f"{instance.name}.h5", instance.sha256)
     ]
     assert (run.graphs["imported"].directory / "mini_network_graph.h5").exists()
     capsys.readouterr()
-    assert main(f"graph --from instance:{one.name} --run-dir runs/x".split()) == 0
+    assert main(f"graph --from instance:{instance.name} --run-dir runs/x".split()) == 0
     assert "up to date" in capsys.readouterr().out
     assert (
         main(["map", "runs/x", "--hardware", "spinemap_5x5", "--method", "sequential"])
@@ -63,7 +63,7 @@ def test_a_run_of_an_instance(tmp_path, monkeypatch, capsys):
         assert main(f"export runs/x --format {name} --output out_{name}".split()) == 0
     assert main(["report", "runs/x"]) == 0
     assert (
-        f"{one.name}.h5 (SHA-256 {one.sha256})"
+        f"{instance.name}.h5 (SHA-256 {instance.sha256})"
         in Path("runs/x/report.html").read_text()
     )
 
@@ -72,9 +72,9 @@ def test_a_run_of_an_instance(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("name", ["mini_network", "spiking_digits"])
 def test_the_recipe_makes_the_same_file(name, tmp_path):
     """From the recorded network on."""
-    made = runpy.run_path(str(MAKE))["make"](
+    made_namespace = runpy.run_path(str(MAKE))["make"](
         name, tmp_path / "run", None, tmp_path / "made.h5"
     )
-    assert json.loads(made.model_dump_json()) == json.loads(
+    assert json.loads(made_namespace.model_dump_json()) == json.loads(
         find_instance(name).model_dump_json()
     )

@@ -28,15 +28,15 @@ def original(request):
 @pytest.fixture
 def instance(original, tmp_path):
     write_instance(original.path, tmp_path / "made.h5", "made-1.0")
-    with SynapseGraph.open(tmp_path / "made.h5") as opened:
-        yield opened
+    with SynapseGraph.open(tmp_path / "made.h5") as opened_file:
+        yield opened_file
 
 
 def by_the_page(path):
     """SHA-256 of the hyperedges and spikes per sample, from the edges that the reader of the page lists."""
     targets, digest, spikes = {}, hashlib.sha256(), 0
     with h5py.File(path, "r") as file:
-        dropped = file.attrs.get("zeros") == "dropped"
+        are_dropped = file.attrs.get("zeros") == "dropped"
         groups = [file["populations"][name] for name in sorted(file["populations"])]
         current = [group.attrs["coding"] == "current" for group in groups]
         counts = np.concatenate(
@@ -47,7 +47,7 @@ def by_the_page(path):
         )
         samples = file.attrs["num_samples"]
     for source, target, weight in PROGRAM["edges"](str(path)):
-        if weight != 0 or not dropped:
+        if weight != 0 or not are_dropped:
             targets.setdefault(int(source), set()).add(int(target))
     for source in sorted(targets):
         row = [
@@ -62,10 +62,10 @@ def by_the_page(path):
 
 
 def test_hyperedges_and_traffic_are_those_of_the_graph(original, instance):
-    expected = by_the_page(original.path)
-    assert (hyperedges_sha256(original), traffic(original)) == expected
-    assert (hyperedges_sha256(instance), traffic(instance)) == expected
-    assert by_the_page(instance.path) == expected
+    expected_page = by_the_page(original.path)
+    assert (hyperedges_sha256(original), traffic(original)) == expected_page
+    assert (hyperedges_sha256(instance), traffic(instance)) == expected_page
+    assert by_the_page(instance.path) == expected_page
 
 
 def test_weights_and_what_belongs_to_them_are_gone(original, instance):
@@ -77,9 +77,9 @@ def test_weights_and_what_belongs_to_them_are_gone(original, instance):
             if "kernel" in group
         ]
     values = np.concatenate(weights)
-    there = values[values != 0]
-    assert np.unique(there).size == there.size
-    assert (there.size < values.size) == ("zeros" in instance.attributes)
+    nonzero_values = values[values != 0]
+    assert np.unique(nonzero_values).size == nonzero_values.size
+    assert (nonzero_values.size < values.size) == ("zeros" in instance.attributes)
     assert not {"weight_bits", "pixel", "parsed_sha256"} & set(instance.attributes)
     assert all(population.integer_threshold is None for population in instance.layers)
 
@@ -89,13 +89,13 @@ def costs(graph, tmp_path):
     partition = tmp_path / "parts.txt"
     cores = np.random.default_rng(1).integers(0, 6, graph.number_of_neurons())
     partition.write_text("".join(f"{core}\n" for core in cores))
-    mapped = cost_partition(
+    mapping = cost_partition(
         MappableNetwork.of(graph),
         read_hardware("loihi"),
         partition,
         allow_overfull=True,
     )
-    return MappingCost.of(mapped).model_dump(
+    return MappingCost.of(mapping).model_dump(
         exclude={"memory_bits_per_core", "overfull", "sequential", "tried"}
     )
 

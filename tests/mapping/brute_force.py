@@ -84,13 +84,13 @@ class Expected:
         self.axons = self._per_core(
             where for cores in self.reached.values() for where in cores
         )
-        placed = {
+        core_places = {
             source: cores
             for source, cores in self.reached.items()
             if source >= self.first
         }
         self.axons_out = self._per_core(
-            self.core[source] for source, cores in placed.items() for _ in cores
+            self.core[source] for source, cores in core_places.items() for _ in cores
         )
         self.outside_spikes = sum(
             self.spikes[s] * len(c) for s, c in self.reached.items() if s < self.first
@@ -120,9 +120,9 @@ class Expected:
             for core in used
         ]
         self.overlap_mean = sum(overlap) / len(used)
-        self.overlap_geometric_mean = np.prod([one for one in overlap if one]) ** (
-            1 / len(used)
-        )
+        self.overlap_geometric_mean = np.prod(
+            [one_overlap for one_overlap in overlap if one_overlap]
+        ) ** (1 / len(used))
         self.active = {
             target for source, target, *_ in edges if self.spikes.get(source, 1)
         }
@@ -146,7 +146,7 @@ class Expected:
             for name, n in self.event_counts.items()
             if figures[name] is not None
         )
-        of_neurons = (
+        neuron_counts = (
             "neuron_inactive",
             "neuron_active",
             "spike",
@@ -154,7 +154,7 @@ class Expected:
             "axon_in",
         )
         self.energy_pj = self.network_energy_pj = None
-        if any(figures[name] is not None for name in of_neurons):
+        if any(figures[name] is not None for name in neuron_counts):
             self.energy_pj = picojoules
         else:
             self.network_energy_pj = picojoules
@@ -163,12 +163,14 @@ class Expected:
         if hardware.time_ns is not None:
             self.step_ns = max(*self.core_ns, self.link_ns) + self.barrier()
         self.chips, self.spikes_between_chips, self.hops_between_chips = (
-            self._of_chips()
+            self._count_chips()
         )
 
-    def _spread(self, reached):
+    def _spread(self, reached_cores):
         away = {
-            s: cores - {self.core[s]} for s, cores in reached.items() if s >= self.first
+            s: cores - {self.core[s]}
+            for s, cores in reached_cores.items()
+            if s >= self.first
         }
         connectivity = sum(self.spikes[s] * len(cores) for s, cores in away.items())
         return away, connectivity, sum(self.spikes[s] for s in away if away[s])
@@ -177,7 +179,9 @@ class Expected:
         return np.bincount([*cores], minlength=self.cores).tolist()
 
     def router_at(self, position):
-        return tuple(at // side for at, side in zip(position, self.tile))
+        return tuple(
+            position_part // side for position_part, side in zip(position, self.tile)
+        )
 
     def router(self, core):
         return self.router_at(self.place[core])
@@ -214,19 +218,19 @@ class Expected:
         delays = []
         self.input_hops_unicast = self.input_hops_multicast = 0
         self.input_loads = defaultdict(float)
-        for source, begin, there in self.journeys():
+        for source, begin, place in self.journeys():
             spikes = self.spikes[source]
-            links = route(self.router_at(begin), self.router(there))
+            links = route(self.router_at(begin), self.router(place))
             self.hops_unicast += spikes * len(links)
             if source >= self.first:
-                here = self.core[source]
-                self.traffic[here, there] += spikes
-                self.spikes_out[here] += spikes
-                self.spikes_in[there] += spikes
+                here_core = self.core[source]
+                self.traffic[here_core, place] += spikes
+                self.spikes_out[here_core] += spikes
+                self.spikes_in[place] += spikes
             else:
                 self.input_hops_unicast += spikes * len(links)
-                for crossed in links:
-                    self.input_loads[crossed] += spikes
+                for crossed_link in links:
+                    self.input_loads[crossed_link] += spikes
             if latency is not None:
                 delays.append(
                     (
@@ -284,8 +288,8 @@ class Expected:
             defaultdict(float),
             defaultdict(set),
         )
-        for source, begin, there in self.journeys():
-            links = route(self.router_at(begin), self.router(there))
+        for source, begin, there_place in self.journeys():
+            links = route(self.router_at(begin), self.router(there_place))
             unions[source, begin] |= links
             for link in links:
                 unicast[link] += spikes.get(source, 0)
@@ -323,16 +327,16 @@ class Expected:
                 steps * ns[kind] + spikes.get(neuron, 0) * ns["spike"]
             )
         for source, cores in self.reached.items():
-            for there in cores:
+            for there_core in cores:
                 number = spikes.get(source, 0)
                 counts["axon_in"] += number
-                parts["axons in"][there] += number * ns["axon_in"]
+                parts["axons in"][there_core] += number * ns["axon_in"]
                 if source >= self.first:
                     counts["axon_out"] += number
                     parts["axons out"][self.core[source]] += number * ns["axon_out"]
-        for source, begin, there in self.journeys():
+        for source, begin, there_core in self.journeys():
             number = spikes.get(source, 0)
-            links = route(self.router_at(begin), self.router(there))
+            links = route(self.router_at(begin), self.router(there_core))
             counts["router"] += number * (1 + len(links))
             for link in links:
                 counts[self._kind_of(*link)] += number
@@ -345,7 +349,9 @@ class Expected:
             for name in ("neurons", "axons out", "axons in", "synapses")
         }
         sides = [("neurons", "axons out"), ("axons in", "synapses")]
-        totals = np.array([parts[one] + parts[other] for one, other in sides])
+        totals = np.array(
+            [parts[side] + parts[other_side] for side, other_side in sides]
+        )
         busiest = int(totals.max(axis=0).argmax())
         longest = max(
             sides[totals[:, busiest].argmax()], key=lambda part: parts[part][busiest]
@@ -357,14 +363,17 @@ class Expected:
         """The event of a spike on a link between two routers."""
         sides = self.hardware.chip or self.hardware.mesh
         chips = [
-            tuple(at * tile // side for at, tile, side in zip(ends, self.tile, sides))
+            tuple(
+                end_part * tile // side
+                for end_part, tile, side in zip(ends, self.tile, sides)
+            )
             for ends in (begin, end)
         ]
         if self.hardware.energy_pj.between_chips is not None and chips[0] != chips[1]:
             return "between_chips"
         return "link_x" if begin[0] != end[0] else "link_y"
 
-    def _of_chips(self):
+    def _count_chips(self):
         """Chips in use, spikes between them, and the borders of chips that these cross."""
         chip = self.hardware.chip
         if chip is None:
@@ -377,9 +386,13 @@ class Expected:
             (self.spikes[source], len(route(chip_at(begin), chip_at(self.place[core]))))
             for source, begin, core in self.journeys()
         ]
-        leaving = sum(spikes for spikes, crossed in borders if crossed)
+        leaving = sum(spikes for spikes, borders_crossed in borders if borders_crossed)
         chips = {chip_at(self.place[core]) for core in self.core.values()}
-        return len(chips), leaving, sum(spikes * crossed for spikes, crossed in borders)
+        return (
+            len(chips),
+            leaving,
+            sum(spikes * borders_crossed for spikes, borders_crossed in borders),
+        )
 
     def barrier(self):
         used, table = (
@@ -403,20 +416,20 @@ class Expected:
             lists[self.core[target], source].append((local[target], weight))
         for (core, source), entries in lists.items():
             entries.sort()
-            shifted = tuple(
+            shifted_kernel = tuple(
                 (index - entries[0][0], weight) for index, weight in entries
             )
-            distinct[core].add((shifted, source if sharing == "none" else None))
+            distinct[core].add((shifted_kernel, source if sharing == "none" else None))
         return [
-            19 * sum(len(one) for one, _ in distinct[core])
+            19 * sum(len(sources) for sources, _ in distinct[core])
             for core in range(self.cores)
         ]
 
 
-def found_load(expected, link):
+def found_load(message, link):
     """Spikes over a link with the routing that takes its time."""
-    multicast = expected.hardware.time_ns.routing == "multicast"
-    return (expected.multicast_loads if multicast else expected.loads)[link]
+    multicast = message.hardware.time_ns.routing == "multicast"
+    return (message.multicast_loads if multicast else message.loads)[link]
 
 
 SCALARS = [
@@ -434,59 +447,63 @@ SCALARS += ["reuse", "outside_spikes", "latency_ns_mean", "latency_ns_max"]
 OF_EVENTS = ["step_ns", "chips", "spikes_between_chips", "hops_between_chips"]
 
 
-def compared(found, expected):
+def assert_equal_figures(figures, reference):
     """Compare every figure of a cost."""
-    hardware, value_of = expected.hardware, values(found)
+    hardware, value_of = reference.hardware, values(figures)
     for name in SCALARS[: -2 if hardware.latency_ns is None else None] + OF_EVENTS:
-        value = getattr(expected, name)
+        value = getattr(reference, name)
         assert value_of.get(name) == (
             None if value is None else pytest.approx(value, rel=1e-12, abs=1e-9)
         ), name
     for name in ("neurons", "axons", "synapses"):
-        np.testing.assert_array_equal(found.per_core[name], getattr(expected, name))
-    assert found.max_over_mean == pytest.approx(expected.max_over_mean)
+        np.testing.assert_array_equal(figures.per_core[name], getattr(reference, name))
+    assert figures.max_over_mean == pytest.approx(reference.max_over_mean)
     for name in ("spikes_in", "spikes_out", "synaptic_operations"):
         np.testing.assert_allclose(
-            found.per_core[name], getattr(expected, name), atol=1e-9
+            figures.per_core[name], getattr(reference, name), atol=1e-9
         )
-    assert found.cores.cores == np.count_nonzero(expected.neurons)
+    assert figures.cores.cores == np.count_nonzero(reference.neurons)
     if hardware.input_ports:
-        assert found.input.input_hops_unicast == pytest.approx(
-            expected.input_hops_unicast
+        assert figures.input.input_hops_unicast == pytest.approx(
+            reference.input_hops_unicast
         )
-        assert found.input.input_hops_multicast == pytest.approx(
-            expected.input_hops_multicast
+        assert figures.input.input_hops_multicast == pytest.approx(
+            reference.input_hops_multicast
         )
-    for own, other in zip(found.per_projection, expected.projections):
-        assert (own.source, own.target) == other[:2]
-        assert (own.connectivity, own.cut) == pytest.approx(other[2:])
-    assert len(found.per_projection) == len(expected.projections)
+    for own_projection, other_projection in zip(
+        figures.per_projection, reference.projections
+    ):
+        assert (own_projection.source, own_projection.target) == other_projection[:2]
+        assert (own_projection.connectivity, own_projection.cut) == pytest.approx(
+            other_projection[2:]
+        )
+    assert len(figures.per_projection) == len(reference.projections)
     if hardware.axons_out_per_core is not None:
-        assert found.per_core["axons_out"].tolist() == expected.axons_out
+        assert figures.per_core["axons_out"].tolist() == reference.axons_out
     if hardware.synapse_memory is not None:
-        assert found.per_core["memory_bits"].tolist() == expected.memory_bits(
+        assert figures.per_core["memory_bits"].tolist() == reference.memory_bits(
             hardware.synapse_memory.sharing
         )
     if hardware.events:
-        counts = expected.event_counts
-        assert found.events == pytest.approx(
-            {name: counts[name] for name in found.events}
+        counts = reference.event_counts
+        assert figures.events == pytest.approx(
+            {name: counts[name] for name in figures.events}
         )
-        assert sum(found.energy_by_part_pj.values()) == pytest.approx(
-            found.energy.picojoules
+        assert sum(figures.energy_by_part_pj.values()) == pytest.approx(
+            figures.energy.picojoules
         )
-        np.testing.assert_allclose(found.per_core["step_ns"], expected.core_ns)
-        bound, end = expected.bound, expected.barrier()
-        if expected.link_ns > max(expected.core_ns):
-            bound = ("link", expected.link_ns, None)
+        np.testing.assert_allclose(figures.per_core["step_ns"], reference.core_ns)
+        bound, end = reference.bound, reference.barrier()
+        if reference.link_ns > max(reference.core_ns):
+            bound = ("link", reference.link_ns, None)
         bound = ("barrier", end, None) if end > bound[1] else bound
-        step_bound = found.step.step_bound
+        step_bound = figures.step.step_bound
         assert (step_bound.by, step_bound.core) == (bound[0], bound[2])
         assert step_bound.ns == pytest.approx(bound[1])
         if bound[0] == "link":
             ends = tuple(map(tuple, step_bound.link))
-            assert found_load(expected, ends) == pytest.approx(
-                found_load(expected, expected.busiest_link)
+            assert found_load(reference, ends) == pytest.approx(
+                found_load(reference, reference.busiest_link)
             )
 
 

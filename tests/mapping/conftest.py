@@ -37,17 +37,17 @@ def quick_placement(request, monkeypatch):
 @pytest.fixture(scope="session")
 def graphs(tmp_path_factory):
     """Graph and edges of a network, by its name and the coding of its input."""
-    made = {}
+    made_graphs = {}
 
     def make(name, coding):
-        if (name, coding) not in made:
+        if (name, coding) not in made_graphs:
             folder = tmp_path_factory.mktemp(f"{name}_{coding}")
             graph = make_graph(NETWORKS[name](), folder, coding)
-            made[name, coding] = graph, csv_edges(graph, folder)
-        return made[name, coding]
+            made_graphs[name, coding] = graph, csv_edges(graph, folder)
+        return made_graphs[name, coding]
 
     yield make
-    for graph, _ in made.values():
+    for graph, _ in made_graphs.values():
         graph.close()
 
 

@@ -13,18 +13,18 @@ from tests.graph.networks import (
     set_random_weights,
     varied,
 )
-from tests.graph.recorded import keras, recorded, shape_of
+from tests.graph.recorded import keras, shape_of, use_recorded
 
 
-@recorded
+@use_recorded
 def summed():
     """A population that sums three layers, two of them from the same population; one reads the input as well."""
     source = LAYERS.Input((6, 5, 2), name="input")
-    one = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
-    two = LAYERS.Conv2D(2, 1, strides=2, activation="relu", name="two")(one)
+    layer = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
+    two = LAYERS.Conv2D(2, 1, strides=2, activation="relu", name="two")(layer)
     terms = [
-        LAYERS.Conv2D(3, 3, strides=2, padding="same", name="long")(one),
-        LAYERS.DepthwiseConv2D(1, strides=2, name="short")(one),
+        LAYERS.Conv2D(3, 3, strides=2, padding="same", name="long")(layer),
+        LAYERS.DepthwiseConv2D(1, strides=2, name="short")(layer),
         LAYERS.Conv2D(3, (1, 2), padding="same", name="other")(two),
         LAYERS.Conv2D(
             3, 2, strides=2, padding="same", use_bias=False, name="input_too"
@@ -36,7 +36,7 @@ def summed():
     )
 
 
-@recorded
+@use_recorded
 def chained():
     """A small chain as most networks are: convolution, pooling, convolution, dense layers."""
     source = LAYERS.Input((10, 10, 1), name="input")
@@ -58,26 +58,26 @@ NETWORKS = {
 def make_graph(model, folder, coding="current", seed=0):
     """Build the graph of a model with random spike counts."""
     set_random_weights(model, seed)
-    drawn = counts_of(model, seed)
+    drawn_counts = counts_of(model, seed)
     shapes = {
         layer.name: shape_of(layer)[1:]
         for layer in model.layers
         if layer.name in ("sum",)
     }
-    drawn.update(
+    drawn_counts.update(
         {
             name: np.arange(np.prod(shape)).reshape(shape)
             for name, shape in shapes.items()
         }
     )
     if coding == "spikes":
-        drawn["input"] = np.floor(np.abs(drawn["input"]))
+        drawn_counts["input"] = np.floor(np.abs(drawn_counts["input"]))
     folder.mkdir(parents=True, exist_ok=True)
-    parsed, path = save(model, folder / "net_parsed.h5"), folder / "net_graph.h5"
+    parsed_path, path = save(model, folder / "net_parsed.h5"), folder / "net_graph.h5"
     return build_graph(
-        parsed,
+        parsed_path,
         path,
-        counts=save_counts(folder / "counts.npz", drawn),
+        counts=save_counts(folder / "counts.npz", drawn_counts),
         coding={"input": coding},
     )
 

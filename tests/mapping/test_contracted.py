@@ -66,10 +66,10 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(
         search = refinement(net, start, groups, Limits(*limits, NO_LIMIT), seed=1)
         search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
         agrees(network, search, group, groups)
-        held, annealed = search.legal, search.cost
+        held, annealed_cost = search.legal, search.cost
         search.descend()
         agrees(network, search, group, groups)
-        assert search.cost <= annealed
+        assert search.cost <= annealed_cost
         assert search.legal or not held
 
 
@@ -102,11 +102,11 @@ def test_moves_and_exchanges_with_a_high_penalty_never_break_a_limit(case, limit
             continue
         start = refinement(net, np.zeros(groups, np.int32), groups, bounds)
         start.mend()
-        _, packed = np.unique(
+        _, packed_core = np.unique(
             start.core, return_inverse=True
         )  # no empty cores, so most moves need an exchange
-        cores = int(packed.max()) + 1
-        search = refinement(net, packed.astype(np.int32), cores, bounds, seed=1)
+        cores = int(packed_core.max()) + 1
+        search = refinement(net, packed_core.astype(np.int32), cores, bounds, seed=1)
         for _ in range(1000):  # an exceeded limit would soon be mended
             search.anneal(3, start.cost / groups, start.cost / groups, penalty=1e15)
             assert search.legal

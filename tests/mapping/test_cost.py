@@ -9,7 +9,7 @@ from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.networks import graph_of
-from tests.mapping.brute_force import Expected, compared
+from tests.mapping.brute_force import Expected, assert_equal_figures
 from tests.mapping.networks import hardware
 from tests.network.test_recurrent import dense, recurrent
 
@@ -48,10 +48,10 @@ def test_every_figure_is_that_of_its_definition(case, cores, mesh, corner):
         network, np.random.default_rng(cores), cores, np.minimum(mesh, (5, 8))
     )
     place += np.array(corner, np.int32)
-    expected = Expected(graph, edges, core, chip, place)
+    expected_figures = Expected(graph, edges, core, chip, place)
     sums = count_traffic(network, core, cores)
-    compared(cost(sums, chip, place), expected)
-    np.testing.assert_allclose(sums.matrix.toarray(), expected.traffic)
+    assert_equal_figures(cost(sums, chip, place), expected_figures)
+    np.testing.assert_allclose(sums.matrix.toarray(), expected_figures.traffic)
 
 
 @pytest.mark.parametrize("mesh", [(5, 1), (1, 5)])
@@ -63,7 +63,7 @@ def test_cores_of_neighbouring_neurons_in_a_row_and_one_without_neurons(case, me
         : network.neurons
     ]
     place = np.outer([3, 0, 2, 4, 1], np.array(mesh) == 5).astype(np.int32)
-    compared(
+    assert_equal_figures(
         cost(count_traffic(network, core, 5), chip, place),
         Expected(graph, edges, core, chip, place),
     )
@@ -71,7 +71,7 @@ def test_cores_of_neighbouring_neurons_in_a_row_and_one_without_neurons(case, me
 
 @pytest.mark.parametrize("method", ["sequential", "groups"])
 def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
-    one, two = (
+    one_volume, two = (
         volume for volume in recurrent().volumes if volume.name in ("one", "two")
     )
     two = replace(
@@ -79,14 +79,18 @@ def test_a_source_with_several_delays_needs_one_axon(tmp_path, method):
     )
     network = replace(
         recurrent(),
-        volumes=(recurrent().input, replace(one, projections=one.projections[:2]), two),
+        volumes=(
+            recurrent().input,
+            replace(one_volume, projections=one_volume.projections[:2]),
+            two,
+        ),
     )
     with graph_of(network, tmp_path, coding={"input": "spikes"}) as graph:
-        placed = MappableNetwork.of(graph)
-        assert placed.in_degrees.tolist() == [7] * 3 + [12] * 2
-        assert placed.fan_in.tolist() == [7] * 3 + [3] * 2
-        assert placed.fan_out.tolist() == [5] * 3 + [0] * 2
-        mapped = map_network(
-            placed, hardware(neurons=5, axons=7, mesh=(1, 1)), method=method
+        placed_network = MappableNetwork.of(graph)
+        assert placed_network.in_degrees.tolist() == [7] * 3 + [12] * 2
+        assert placed_network.fan_in.tolist() == [7] * 3 + [3] * 2
+        assert placed_network.fan_out.tolist() == [5] * 3 + [0] * 2
+        mapping = map_network(
+            placed_network, hardware(neurons=5, axons=7, mesh=(1, 1)), method=method
         )
-        assert mapped.cost.cores.cores == 1
+        assert mapping.cost.cores.cores == 1

@@ -22,7 +22,7 @@ from snnb.mapping.time_costs import (
 )
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
 from snnb.plots.mapping import plot_events
-from tests.mapping.brute_force import Expected, compared
+from tests.mapping.brute_force import Expected, assert_equal_figures
 from tests.mapping.test_cost import random_mapping
 
 ENERGY = dict(zip(("router", "link_x", "link_y", "synapse"), (1.7, 3.0, 4.2, 35.5)))
@@ -96,8 +96,8 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     graph, edges, network = case
     chip = full_chip(**changes)
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
-    found = cost(count_traffic(network, core, 12), chip, place)
-    compared(found, Expected(graph, edges, core, chip, place))
+    found_cost = cost(count_traffic(network, core, 12), chip, place)
+    assert_equal_figures(found_cost, Expected(graph, edges, core, chip, place))
     slow = next(
         (event for event, ns in changes.get("time_ns", {}).items() if ns == 900.0), None
     )
@@ -107,7 +107,7 @@ def test_every_figure_is_that_of_its_definition(case, changes):
         "axon_in": "axons",
         "synapse": "synapses",
     }
-    assert slow is None or found.step.step_bound.by == bounds[slow]
+    assert slow is None or found_cost.step.step_bound.by == bounds[slow]
 
 
 def mapped_at_random(network, chip):
@@ -129,21 +129,23 @@ MULTICAST = {
 
 
 @pytest.fixture(params=[{}, PORTS, MULTICAST], ids=["plain", "ports", "multicast"])
-def recorded(case, tmp_path, request):
+def recorded_mapping(case, tmp_path, request):
     """A mapping with the spike times of two samples of three steps, and by sample and step on the chip the sources."""
     graph, edges, network = case
     rng = np.random.default_rng(3)
     chip = full_chip(energy_pj={**ENERGY, "between_chips": 50.0}, **request.param)
-    mapped = mapped_at_random(network, chip)
+    mapping = mapped_at_random(network, chip)
     # Steps after which each population begins where a spike reaches its targets in the next step
-    first = {
+    first_ids = {
         graph.populations[0].name: -1 if graph.populations[0].coding == "current" else 0
     }
     for population in graph.populations[1:]:
-        first[population.name] = 1 + max(
-            first[p.source.name] for p in graph.projections if p.target is population
+        first_ids[population.name] = 1 + max(
+            first_ids[p.source.name]
+            for p in graph.projections
+            if p.target is population
         )
-    spikes, fired = {}, defaultdict(list)
+    spikes, fired_neurons = {}, defaultdict(list)
     for population in network.sources:
         rows = np.argwhere(rng.random((2, 3, population.size)) < 0.3)[:, [0, 2, 1]] + (
             7,
@@ -152,49 +154,55 @@ def recorded(case, tmp_path, request):
         )  # sample, neuron, step
         spikes[population.name] = rows.astype(np.int32)
         for sample, neuron, step in rows.tolist():
-            fired[sample, step + first[population.name]].append(
+            fired_neurons[sample, step + first_ids[population.name]].append(
                 population.first + neuron
             )
     path = tmp_path / "spike_times.npz"
     np.savez(path, num_samples=2, num_steps=3, first_sample=7, **spikes)
-    expected = Expected(graph, edges, mapped.core, mapped.hardware, mapped.place)
-    return mapped, path, expected, fired, 3 + max(first.values())
+    expected_figures = Expected(
+        graph, edges, mapping.core, mapping.hardware, mapping.place
+    )
+    return mapping, path, expected_figures, fired_neurons, 3 + max(first_ids.values())
 
 
-def test_recorded_samples_cost_what_their_spikes_cost(recorded):
-    mapped, path, expected, fired, steps = recorded
-    found, total = (
-        recorded_steps(mapped, spikes_on_chip(mapped.network, path)),
+def test_recorded_samples_cost_what_their_spikes_cost(recorded_mapping):
+    mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
+    found_steps, total = (
+        recorded_steps(mapping, spikes_on_chip(mapping.network, path)),
         defaultdict(float),
     )
-    assert (found.samples, np.shape(found.step_ns)) == ([7, 8], (2, steps))
+    assert (found_steps.samples, np.shape(found_steps.step_ns)) == ([7, 8], (2, steps))
     waiting = steps - 3  # steps until the last population begins
-    recording = mapped.network.graph.recording
+    recording = mapping.network.graph.recording
     latency = recording.warm_up + recording.num_timesteps + waiting
-    step_cost = mapped.cost.step
+    step_cost = mapping.cost.step
     assert step_cost.sample_latency_ns == pytest.approx(latency * step_cost.step_ns)
-    for sample, times in zip(found.samples, found.step_ns):
+    for sample, times in zip(found_steps.samples, found_steps.step_ns):
         for step, ns in enumerate(times):
-            sent = dict.fromkeys(fired[sample, step], 1)
-            counts, core_ns = expected.events(sent, 1)
-            link_ns, _ = expected.link_time(sent, 1)
-            assert ns == pytest.approx(max(*core_ns, link_ns) + expected.barrier())
+            spikes_sent = dict.fromkeys(fired_neurons[sample, step], 1)
+            counts, core_ns = expected_figures.events(spikes_sent, 1)
+            link_ns, _ = expected_figures.link_time(spikes_sent, 1)
+            assert ns == pytest.approx(
+                max(*core_ns, link_ns) + expected_figures.barrier()
+            )
             for name, number in counts.items():
                 total[name] += number / 2
-    assert found.events == pytest.approx({name: total[name] for name in found.events})
+    assert found_steps.events == pytest.approx(
+        {name: total[name] for name in found_steps.events}
+    )
     energy = {
         name: total[name] * value
-        for name, value in dict(mapped.hardware.energy_pj).items()
+        for name, value in dict(mapping.hardware.energy_pj).items()
         if value is not None
     }
-    assert found.energy_by_event_pj == pytest.approx(energy)
+    assert found_steps.energy_by_event_pj == pytest.approx(energy)
 
 
-def test_the_memory_of_many_recorded_steps_is_required(recorded, monkeypatch):
-    mapped, path, *_ = recorded
+def test_the_memory_of_many_recorded_steps_is_required(recorded_mapping, monkeypatch):
+    mapping, path, *_ = recorded_mapping
     spikes = {
         population.name: np.zeros((0, 3), np.int32)
-        for population in mapped.network.sources
+        for population in mapping.network.sources
     }
     np.savez(path, num_samples=2, num_steps=10**9, first_sample=7, **spikes)
     monkeypatch.setattr("snnb.core.machine.memory", lambda: Memory(10**12, 10**11))
@@ -202,70 +210,81 @@ def test_the_memory_of_many_recorded_steps_is_required(recorded, monkeypatch):
         ResourceError,
         match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory",
     ):
-        spikes_on_chip(mapped.network, path)
+        spikes_on_chip(mapping.network, path)
 
 
-def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded):
-    mapped, path, expected, fired, steps = recorded
-    found = step_loads(mapped, spikes_on_chip(mapped.network, path))
+def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded_mapping):
+    mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
+    found_loads = step_loads(mapping, spikes_on_chip(mapping.network, path))
     loads = [defaultdict(float) for _ in range(steps)]
-    for (_, step), sources in fired.items():
-        unicast, _ = expected.link_loads(dict.fromkeys(sources, 1 / 2))
+    for (_, step), sources in fired_neurons.items():
+        unicast, _ = expected_figures.link_loads(dict.fromkeys(sources, 1 / 2))
         for link, load in unicast.items():
             loads[step][link] += load
-    largest = [max(of_links.values(), default=0) for of_links in loads]
-    assert found.link_load_max_per_step == pytest.approx(largest)
+    largest = [max(link_loads.values(), default=0) for link_loads in loads]
+    assert found_loads.link_load_max_per_step == pytest.approx(largest)
     assert (
-        found.link_load_peak
+        found_loads.link_load_peak
         == pytest.approx(max(largest))
         != pytest.approx(min(largest))
     )
-    assert found.link_load_max_per_step[found.peak_step] == found.link_load_peak
-    assert found.samples == [7, 8]
+    assert (
+        found_loads.link_load_max_per_step[found_loads.peak_step]
+        == found_loads.link_load_peak
+    )
+    assert found_loads.samples == [7, 8]
 
 
 def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_reaches(
-    recorded, tmp_path
+    recorded_mapping, tmp_path
 ):
-    mapped, path, expected, fired, steps = recorded
-    messages = recorded_messages(mapped, spikes_on_chip(mapped.network, path))
-    write_mapping(tmp_path, mapped, MappingCost.of(mapped), messages)
+    mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
+    messages = recorded_messages(mapping, spikes_on_chip(mapping.network, path))
+    write_mapping(tmp_path, mapping, MappingCost.of(mapping), messages)
     with np.load(tmp_path / "messages.npz") as file:
-        stored = {name: file[name] for name in file.files}
-    assert {name: values.dtype.name for name, values in stored.items()} == {
+        stored_arrays = {name: file[name] for name in file.files}
+    assert {name: values.dtype.name for name, values in stored_arrays.items()} == {
         **dict.fromkeys(("sample", "step", "source", "targets", "samples"), "int32"),
         **dict.fromkeys(("indptr", "steps"), "int64"),
     }
-    assert (stored["samples"].tolist(), int(stored["steps"])) == ([7, 8], steps)
-    found, traffic = [], np.zeros((9, 9))
-    for number, source in enumerate(stored["source"].tolist()):
-        targets = stored["targets"][
-            stored["indptr"][number] : stored["indptr"][number + 1]
+    assert (stored_arrays["samples"].tolist(), int(stored_arrays["steps"])) == (
+        [7, 8],
+        steps,
+    )
+    found_messages, traffic = [], np.zeros((9, 9))
+    for number, source in enumerate(stored_arrays["source"].tolist()):
+        targets = stored_arrays["targets"][
+            stored_arrays["indptr"][number] : stored_arrays["indptr"][number + 1]
         ].tolist()
-        found.append(
+        found_messages.append(
             (
-                int(stored["sample"][number]),
-                int(stored["step"][number]),
+                int(stored_arrays["sample"][number]),
+                int(stored_arrays["step"][number]),
                 source,
                 targets,
             )
         )
         traffic[source, targets] += 1 / 2
-    sent = [
-        (sample, step, expected.core[source], sorted(expected.away[source]))
-        for (sample, step), sources in fired.items()
+    sent_messages = [
+        (
+            sample,
+            step,
+            expected_figures.core[source],
+            sorted(expected_figures.away[source]),
+        )
+        for (sample, step), sources in fired_neurons.items()
         for source in sources
-        if expected.away.get(source)
+        if expected_figures.away.get(source)
     ]
-    assert sorted(found) == sorted(sent) != []
-    assert [message[:3] for message in found] == sorted(
-        message[:3] for message in found
+    assert sorted(found_messages) == sorted(sent_messages) != []
+    assert [message[:3] for message in found_messages] == sorted(
+        message[:3] for message in found_messages
     )
-    fired_by_node = np.zeros(mapped.network.spikes.size)
-    for sources in fired.values():
+    fired_by_node = np.zeros(mapping.network.spikes.size)
+    for sources in fired_neurons.values():
         np.add.at(fired_by_node, sources, 1 / 2)
     np.testing.assert_allclose(
-        traffic_of(mapped.partition.best, fired_by_node).toarray(), traffic
+        traffic_of(mapping.partition.best, fired_by_node).toarray(), traffic
     )
 
 
@@ -273,19 +292,21 @@ def test_the_time_between_samples_includes_the_warm_up(graphs):
     network = MappableNetwork.of(graphs("chained", "current")[0])
     graph = copy(network.graph)
     graph.recording = replace(graph.recording, warm_up=7)
-    found = mapped_at_random(replace(network, graph=graph), full_chip()).cost.step
+    found_step = mapped_at_random(replace(network, graph=graph), full_chip()).cost.step
     steps = 7 + graph.recording.num_timesteps
-    assert found.sample_ns == steps * found.step_ns
-    assert found.sample_latency_ns == (steps + 4) * found.step_ns  # of five layers
+    assert found_step.sample_ns == steps * found_step.step_ns
+    assert (
+        found_step.sample_latency_ns == (steps + 4) * found_step.step_ns
+    )  # of five layers
 
 
 def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):
-    network, drawn = MappableNetwork.of(graphs("chained", "current")[0]), []
+    network, drawings = MappableNetwork.of(graphs("chained", "current")[0]), []
     for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
-        mapped = mapped_at_random(network, full_chip(**times))
-        write_mapping(tmp_path, mapped, MappingCost.of(mapped))
-        drawn.append(len(plot_events(Mapping.open(tmp_path)).axes))
-    assert drawn == [3, 2]
+        mapping = mapped_at_random(network, full_chip(**times))
+        write_mapping(tmp_path, mapping, MappingCost.of(mapping))
+        drawings.append(len(plot_events(Mapping.open(tmp_path)).axes))
+    assert drawings == [3, 2]
 
 
 @pytest.mark.parametrize("sharing", ["none", "kernel"])
@@ -296,10 +317,10 @@ def test_memory_of_mappings_that_keep_neighbours_together(case, sharing, cores):
     chip = full_chip(synapse_memory={**MEMORY, "sharing": sharing})
     core = (np.arange(network.neurons) * cores // network.neurons).astype(np.int32)
     place = np.array([[number, 0] for number in range(cores)], np.int32)
-    found = cost(count_traffic(network, core, cores), chip, place).per_core[
+    found_bits = cost(count_traffic(network, core, cores), chip, place).per_core[
         "memory_bits"
     ]
-    shared = Expected(graph, edges, core, chip, place)
-    assert found.tolist() == shared.memory_bits(sharing)
+    shared_figures = Expected(graph, edges, core, chip, place)
+    assert found_bits.tolist() == shared_figures.memory_bits(sharing)
     if sharing == "kernel":
-        assert sum(found) < sum(shared.memory_bits("none"))
+        assert sum(found_bits) < sum(shared_figures.memory_bits("none"))

@@ -44,7 +44,7 @@ def lines(numbers):
 
 
 @pytest.mark.parametrize(
-    ("texts", "expected"),
+    ("texts", "message"),
     [
         (["3\n0\n12", "3\r\n0\r\n12\r\n", " 3 \n\t0\n0012\n\n\n"], [[3], [0], [12]]),
         (
@@ -61,11 +61,11 @@ def lines(numbers):
         ),
     ],
 )
-def test_separators_and_line_ends(write, texts, expected):
+def test_separators_and_line_ends(write, texts, message):
     for text in texts:
         assert (
-            read_number_lines(write(text), len(expected[0]), "mend it")[0].tolist()
-            == expected
+            read_number_lines(write(text), len(message[0]), "mend it")[0].tolist()
+            == message
         )
 
 
@@ -99,10 +99,10 @@ def test_separators_and_line_ends(write, texts, expected):
 )
 def test_the_first_wrong_line_is_named(write, text, columns, message):
     path = write(text)
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(InputError) as error_info:
         read_number_lines(path, columns, "mend it")
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(raised.value)
+    assert str(error_info.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error_info.value)
 
 
 def test_a_wrong_number_of_lines_or_a_core_that_the_hardware_has_not(write, network):
@@ -170,9 +170,9 @@ def test_lines_of_a_spiking_input_are_skipped(write, graphs):
     ],
 )
 def test_invalid_placements(write, text, cores, message):
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(InputError) as error_info:
         read_placement(write(text), cores, chip())
-    assert message in str(raised.value)
+    assert message in str(error_info.value)
 
 
 def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
@@ -181,21 +181,21 @@ def test_all_exceeded_limits_are_named_with_the_fullest_core(write, network):
     neurons, axons, synapses = contents = count_traffic(
         network, core.astype(np.int32), 4
     ).contents
-    most = [int(numbers.max()) for numbers in contents]
+    most_counts = [int(numbers.max()) for numbers in contents]
     path = write(lines(core))
-    assert cost_partition(network, chip((2, 2), *most), path).warnings == ()
-    tight = chip((2, 2), most[0] - 1, int(axons.min()) - 1, most[2] - 1)
-    with pytest.raises(InputError) as raised:
+    assert cost_partition(network, chip((2, 2), *most_counts), path).warnings == ()
+    tight = chip((2, 2), most_counts[0] - 1, int(axons.min()) - 1, most_counts[2] - 1)
+    with pytest.raises(InputError) as error_info:
         cost_partition(network, tight, path)
     fullest = f"core {axons.argmax()} has {axons.max()} axons of {axons.min() - 1} (and 3 cores more than"
     assert (
         f"exceeds the limits of chip: core {neurons.argmax()} has {neurons.max()} neurons of"
-        in str(raised.value)
+        in str(error_info.value)
     )
-    assert fullest in str(raised.value)
+    assert fullest in str(error_info.value)
     assert (
         f"core {synapses.argmax()} has {synapses.max():,} synapses of {synapses.max() - 1:,};"
-        in str(raised.value)
+        in str(error_info.value)
     )
     invalid = cost_partition(network, tight, path, allow_overfull=True)
     assert MappingCost.of(invalid).overfull_cores == [0, 1, 2, 3]
@@ -208,26 +208,30 @@ def test_overfull_cores_are_divided_and_the_others_keep_their_numbers(write, net
         .astype(np.int32)
     )
     held = np.bincount(core)
-    most = int(held[4]), int(count_traffic(network, core, 10).axons.max())
+    limits = int(held[4]), int(count_traffic(network, core, 10).axons.max())
     path = write(lines(core))
-    mapped = cost_partition(
-        network, chip(neurons=most[0], axons=most[1]), path, split_overfull=True
+    mapping = cost_partition(
+        network, chip(neurons=limits[0], axons=limits[1]), path, split_overfull=True
     )
-    assert mapped.divided_cores == {1: [1, 10]}
-    assert mapped.warnings == (
+    assert mapping.divided_cores == {1: [1, 10]}
+    assert mapping.warnings == (
         f"cores of {path} that exceed the limits of chip are divided: core 1 into 1, 10",
     )
-    moved = np.flatnonzero(mapped.core != core)
-    assert (core[moved] == 1).all()
-    assert (mapped.core[moved] == 10).all()
-    assert moved[0] > np.flatnonzero(mapped.core == 1)[-1]  # in the order of the ids
-    assert mapped.cost.per_core["neurons"].max() <= most[0]
-    few = chip(neurons=most[0], axons=most[1], mesh=(5, 2))
+    moved_neurons = np.flatnonzero(mapping.core != core)
+    assert (core[moved_neurons] == 1).all()
+    assert (mapping.core[moved_neurons] == 10).all()
+    assert (
+        moved_neurons[0] > np.flatnonzero(mapping.core == 1)[-1]
+    )  # in the order of the ids
+    assert mapping.cost.per_core["neurons"].max() <= limits[0]
+    few = chip(neurons=limits[0], axons=limits[1], mesh=(5, 2))
     with pytest.raises(InputError, match="has 10 cores, and 11 would suffice"):
         cost_partition(network, few, path, split_overfull=True)
-    unchanged = cost_partition(network, chip(neurons=999), path, split_overfull=True)
-    assert (unchanged.core == core).all()
-    assert unchanged.divided_cores == {}
+    unchanged_mapping = cost_partition(
+        network, chip(neurons=999), path, split_overfull=True
+    )
+    assert (unchanged_mapping.core == core).all()
+    assert unchanged_mapping.divided_cores == {}
 
 
 def test_a_partition_with_gaps_is_costed_unchanged(write, network):
@@ -236,15 +240,15 @@ def test_a_partition_with_gaps_is_costed_unchanged(write, network):
         write(lines(core), "partition"),
         write("".join(f"{n % 4} {n // 4}\n" for n in range(11)), "placement"),
     )
-    mapped = cost_partition(network, chip(neurons=999), *files)
-    assert (mapped.core == core).all()
-    assert mapped.place.tolist() == [[n % 4, n // 4] for n in range(11)]
-    assert np.flatnonzero(mapped.cost.per_core["neurons"]).tolist() == [1, 4, 9]
-    assert mapped.partition.best.method == "file"
-    placed = cost_partition(network, chip(neurons=999), files[0])
-    assert placed.cost.traffic == mapped.cost.traffic
-    assert placed.cost.routes.hops_unicast <= mapped.cost.routes.hops_unicast
-    assert len(placed.place) == 10
+    mapping = cost_partition(network, chip(neurons=999), *files)
+    assert (mapping.core == core).all()
+    assert mapping.place.tolist() == [[n % 4, n // 4] for n in range(11)]
+    assert np.flatnonzero(mapping.cost.per_core["neurons"]).tolist() == [1, 4, 9]
+    assert mapping.partition.best.method == "file"
+    placed_mapping = cost_partition(network, chip(neurons=999), files[0])
+    assert placed_mapping.cost.traffic == mapping.cost.traffic
+    assert placed_mapping.cost.routes.hops_unicast <= mapping.cost.routes.hops_unicast
+    assert len(placed_mapping.place) == 10
 
 
 def test_an_invalid_mapping_of_a_network_that_fits_no_core_is_costed(write, network):
@@ -254,10 +258,10 @@ def test_an_invalid_mapping_of_a_network_that_fits_no_core_is_costed(write, netw
         chip(mesh=(30, 30), neurons=10_000, axons=5),
     )
     assert network.fan_in.max() > 5
-    mapped = cost_partition(network, few, path, allow_overfull=True)
+    mapping = cost_partition(network, few, path, allow_overfull=True)
     fitting = cost_partition(network, chip(neurons=10_000), path)
-    assert mapped.cost.traffic == fitting.cost.traffic
-    baseline = mapped.partition.sequential
+    assert mapping.cost.traffic == fitting.cost.traffic
+    baseline = mapping.partition.sequential
     assert (baseline.neurons[baseline.axons > 5] == 1).all()
     with pytest.raises(InputError, match="has a neuron with"):
         cost_partition(network, few, path, split_overfull=True)
@@ -267,10 +271,10 @@ def test_the_log_does_not_call_a_partition_silent_where_only_the_baseline_is(
     write, network
 ):
     path = write(lines(np.arange(network.neurons) % 2))
-    mapped = cost_partition(network, chip(neurons=10_000), path)
-    text = "\n".join(MappingCost.of(mapped).log_lines(()))
-    connectivity = mapped.cost.traffic.connectivity
-    assert mapped.partition.sequential.connectivity == 0 < connectivity
+    mapping = cost_partition(network, chip(neurons=10_000), path)
+    text = "\n".join(MappingCost.of(mapping).log_lines(()))
+    connectivity = mapping.cost.traffic.connectivity
+    assert mapping.partition.sequential.connectivity == 0 < connectivity
     assert (
         f"no spikes travel between cores but {number(connectivity).value} in this mapping"
         in text
@@ -279,7 +283,7 @@ def test_the_log_does_not_call_a_partition_silent_where_only_the_baseline_is(
 
 def test_an_overfull_core_is_drawn_within_its_square(write, network):
     path = write(lines(np.zeros(network.neurons, int)))
-    mapped = cost_partition(
+    mapping = cost_partition(
         network,
         chip((2, 2), neurons=50),
         path,
@@ -287,7 +291,7 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
         allow_overfull=True,
     )
     folder = path.parent
-    write_mapping(folder, mapped, MappingCost.of(mapped))
+    write_mapping(folder, mapping, MappingCost.of(mapping))
     (picture,) = plot_mapping(Mapping.open(folder)).axes[0].images
     raster = picture.get_array()
     assert (raster[len(raster) // 2 :] == EMPTY).all()
@@ -295,7 +299,10 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
 
 def test_no_limit_of_axons_is_stated_that_sanafe_does_not_have(write, network):
     path = write(lines(np.zeros(network.neurons, int)))
-    mapped = cost_partition(network, chip(neurons=10_000, axons=LARGEST_LIMIT), path)
-    stated = MappingCost.of(mapped)
-    assert (stated.limits["axons"], stated.axons_per_core.share) == (None, None)
-    assert stated.limits["neurons"] == 10_000
+    mapping = cost_partition(network, chip(neurons=10_000, axons=LARGEST_LIMIT), path)
+    stated_cost = MappingCost.of(mapping)
+    assert (stated_cost.limits["axons"], stated_cost.axons_per_core.share) == (
+        None,
+        None,
+    )
+    assert stated_cost.limits["neurons"] == 10_000

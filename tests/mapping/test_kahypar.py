@@ -53,13 +53,13 @@ os._exit(130)
 
 def test_the_best_bisection_of_two_triangles_for_each_seed():
     warnings = []
-    found = list(
+    found_partitions = list(
         partitions(
             TRIANGLES, [(2, seed) for seed in range(3)], SETTINGS, warnings.append
         )
     )
-    assert ([blocks for blocks, _ in found], warnings) == ([2, 2, 2], [])
-    for _, block in found:
+    assert ([blocks for blocks, _ in found_partitions], warnings) == ([2, 2, 2], [])
+    for _, block in found_partitions:
         assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
@@ -78,8 +78,8 @@ def test_the_capacity_of_a_block_may_exceed_32_bits(capacity):
 
 
 def test_a_v_cycle_improves_a_partition():
-    first = np.array([0, 0, 1, 1, 1, 0])
-    ((_, block),) = partitions(TRIANGLES, [(2, 0)], SETTINGS, print, first)
+    first_core = np.array([0, 0, 1, 1, 1, 0])
+    ((_, block),) = partitions(TRIANGLES, [(2, 0)], SETTINGS, print, first_core)
     assert block[0] == block[1] == block[2] != block[3] == block[4] == block[5]
 
 
@@ -137,7 +137,8 @@ def test_a_process_that_fails_is_a_warning():
         for blocks in (2, 3)
     ]
     assert [
-        found[: len(begin)] for found, begin in zip(warnings, beginnings)
+        found_warning[: len(begin)]
+        for found_warning, begin in zip(warnings, beginnings)
     ] == beginnings
     assert len(warnings) == 2
     assert not any("memory" in warning for warning in warnings)
@@ -150,8 +151,8 @@ def test_the_end_of_the_process_is_a_warning_for_each_job(tmp_path, monkeypatch)
     assert (
         list(partitions(TRIANGLES, [(2, 0), (3, 0)], SETTINGS, warnings.append)) == []
     )
-    expected = "(exit code 1, MemoryError: no memory); possibly out of memory"
-    assert [warning.endswith(expected) for warning in warnings] == [True, True]
+    expected_text = "(exit code 1, MemoryError: no memory); possibly out of memory"
+    assert [warning.endswith(expected_text) for warning in warnings] == [True, True]
 
 
 def test_processes_end_when_their_parent_has_ended():

@@ -30,7 +30,7 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
     place += (
         np.array([2, 3], np.int32) if chip.mesh == (8, 8) else np.zeros(2, np.int32)
     )
-    expected = Expected(graph, edges, core, chip, place)
+    expected_figures = Expected(graph, edges, core, chip, place)
     sums = count_traffic(network, core, 9)
     routes = find_routes(sums.matrix, sums.input_spikes(network.spikes), chip, place)
     multicast_routes = multicast_loads(sums, network.spikes, chip, place, routes.area)
@@ -41,20 +41,22 @@ def test_links_carry_the_spikes_of_all_routes(case, chip, tmp_path):
         tuple(int(row[name]) for name in ("x", "y", "to_x", "to_y")) for row in rows
     ]
     assert links == sorted(set(links))
-    found = {
+    found_loads = {
         (link[:2], link[2:]): (float(row["unicast"]), float(row["multicast"]))
         for link, row in zip(links, rows)
     }
     assert (
-        found.keys() == {link for link, load in expected.loads.items() if load} != set()
+        found_loads.keys()
+        == {link for link, load in expected_figures.loads.items() if load}
+        != set()
     )
-    for link, (unicast, multicast) in found.items():
-        assert unicast == pytest.approx(expected.loads[link])
-        assert multicast == pytest.approx(expected.multicast_loads[link])
+    for link, (unicast, multicast) in found_loads.items():
+        assert unicast == pytest.approx(expected_figures.loads[link])
+        assert multicast == pytest.approx(expected_figures.multicast_loads[link])
     if chip.input_ports:
         assert [float(row["input"]) for row in rows] == pytest.approx(
-            [expected.input_loads[link] for link in found]
+            [expected_figures.input_loads[link] for link in found_loads]
         )
     else:
         assert "input" not in rows[0]
-    assert any(multicast < unicast for unicast, multicast in found.values())
+    assert any(multicast < unicast for unicast, multicast in found_loads.values())

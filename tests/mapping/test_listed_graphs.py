@@ -22,7 +22,7 @@ from snnb.mapping.partition.partition import partition
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph, with_names
-from tests.mapping.brute_force import Expected, compared
+from tests.mapping.brute_force import Expected, assert_equal_figures
 from tests.mapping.networks import hardware
 from tests.mapping.test_cost import random_mapping
 from tests.mapping.test_events import ENERGY, MEMORY, full_chip
@@ -70,12 +70,19 @@ def assert_same_graph(graph, synapses):
         successors[source].append(target)
         predecessors[target].append(source)
     rate = np.concatenate([p.edge_rate(1.0) for p in graph.populations])
-    found = all_edges(graph) if synapses else np.empty((4, 0))
+    found_edges = all_edges(graph) if synapses else np.empty((4, 0))
     assert (
-        dict(zip(zip(found[0].tolist(), found[1].tolist()), found[2].tolist()))
+        dict(
+            zip(
+                zip(found_edges[0].tolist(), found_edges[1].tolist()),
+                found_edges[2].tolist(),
+            )
+        )
         == synapses
     )
-    np.testing.assert_array_equal(found[3], rate[found[0].astype(int)] * found[2])
+    np.testing.assert_array_equal(
+        found_edges[3], rate[found_edges[0].astype(int)] * found_edges[2]
+    )
     out, into = np.zeros((2, len(graph.nodes)), np.int64)
     for p in graph.projections:
         out[p.source.first :][: p.source.size] += p.out_degrees
@@ -86,11 +93,11 @@ def assert_same_graph(graph, synapses):
     for ends, weight in synapses.items():
         matrix[ends] = weight
     np.testing.assert_array_equal(graph.to_scipy().toarray(), matrix)
-    made = graph.to_networkx()
-    names = list(made)
+    made_graph = graph.to_networkx()
+    names = list(made_graph)
     assert {
         (names.index(s), names.index(t)): v["weight"]
-        for s, t, v in made.edges(data=True)
+        for s, t, v in made_graph.edges(data=True)
     } == synapses
     for node in graph.nodes:
         assert sorted(graph.successors(node).tolist()) == successors[node]
@@ -133,7 +140,7 @@ def test_costs_are_those_of_the_edges(arguments, cores, sharing):
                 synapse_memory=memory, energy_pj={**ENERGY, "between_chips": 50.0}
             )
             for chip in (hardware(mesh=(5, 4), synapse_energy=0.7), events):
-                compared(
+                assert_equal_figures(
                     cost(sums, chip, place), Expected(graph, edges, core, chip, place)
                 )
 
@@ -146,8 +153,8 @@ def test_costs_are_those_of_the_edges(arguments, cores, sharing):
     neurons=st.integers(2, 8),
 )
 def test_mappings_keep_every_limit(arguments, method, objective, neurons):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(sys.modules, "mtkahypar", None)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setitem(sys.modules, "mtkahypar", None)
         assert_limits_kept(arguments, method, objective, neurons)
 
 
@@ -173,19 +180,19 @@ def assert_limits_kept(arguments, method, objective, neurons):
                 axons_out_per_core=40,
                 synapse_memory={**MEMORY, "bits_per_core": 19 * 2 * largest},
             )
-            mapped = map_network(network, chip, method=method, objective=objective)
-            connectivity = mapped.cost.traffic.connectivity
+            mapping = map_network(network, chip, method=method, objective=objective)
+            connectivity = mapping.cost.traffic.connectivity
             assert (
-                connectivity <= mapped.partition.sequential.connectivity
+                connectivity <= mapping.partition.sequential.connectivity
                 or objective != "spikes"
             )
-            for name, contents in mapped.cost.contents.items():
+            for name, contents in mapping.cost.contents.items():
                 assert contents.max() <= getattr(Limits.of(chip), name)
             edges = with_names(graph, synapses)
-            expected = Expected(
-                graph, edges, mapped.core, hardware(mesh=(16, 16)), mapped.place
+            expected_figures = Expected(
+                graph, edges, mapping.core, hardware(mesh=(16, 16)), mapping.place
             )
-            assert connectivity == pytest.approx(expected.connectivity)
+            assert connectivity == pytest.approx(expected_figures.connectivity)
 
 
 @pytest.mark.parametrize("inputs", [0, 1])
@@ -201,17 +208,19 @@ def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
         ListedPopulation(f"p{k}", (n,), spikes=random.integers(0, 9, n))
         for k, n in enumerate(sizes)
     ]
-    listed = ListedGraph(populations, [(source, target, np.ones(2000))], inputs=inputs)
+    listed_graph = ListedGraph(
+        populations, [(source, target, np.ones(2000))], inputs=inputs
+    )
     with write_listed(
-        listed, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0"
+        listed_graph, tmp_path / "graph.h5", Recording(1, 1, 0, 1.0), "0"
     ) as graph:
         network = MappableNetwork.of(graph)
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setitem(sys.modules, "mtkahypar", None)
-            found = partition(
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setitem(sys.modules, "mtkahypar", None)
+            found_partition = partition(
                 network, hardware(neurons=size, axons=2 * size + 1), method="groups"
             )
-    grown = found.tried[-1]
+    grown = found_partition.tried[-1]
     assert (grown.method, grown.cores, grown.connectivity) == ("groups", modules, 0)
     assert grown.outside == sum(populations[0].spikes[np.unique(source)]) * inputs
 
@@ -237,10 +246,10 @@ def test_neurons_without_synapses_fill_a_core(tmp_path):
     with random_graph(tmp_path / "graph.h5", 1, sizes=(4, 5), inputs=0, density=0)[
         0
     ] as graph:
-        mapped = map_network(
+        mapping = map_network(
             MappableNetwork.of(graph), read_hardware("loihi")
         )  # whose sources share lists
-        assert (mapped.cost.cores.cores, mapped.cost.traffic.connectivity) == (1, 0)
+        assert (mapping.cost.cores.cores, mapping.cost.traffic.connectivity) == (1, 0)
 
 
 @pytest.mark.slow
@@ -267,11 +276,14 @@ def test_a_million_neurons(tmp_path):
             projection.in_degrees, np.bincount(pairs % neurons, minlength=neurons)
         )
         network = MappableNetwork.of(graph)
-        for tried in partition(
+        for partition_tried in partition(
             network, read_hardware("loihi_64x64"), method="groups"
         ).tried:
-            reached = np.unique(source * 10_000 + tried.core[target])
-            leaving = reached[tried.core[reached // 10_000] != reached % 10_000]
-            assert tried.connectivity == spikes[leaving // 10_000].sum()
-            assert tried.neurons.max() <= 1024
-            assert tried.axons.max() <= 4096
+            reached_values = np.unique(source * 10_000 + partition_tried.core[target])
+            leaving = reached_values[
+                partition_tried.core[reached_values // 10_000]
+                != reached_values % 10_000
+            ]
+            assert partition_tried.connectivity == spikes[leaving // 10_000].sum()
+            assert partition_tried.neurons.max() <= 1024
+            assert partition_tried.axons.max() <= 4096

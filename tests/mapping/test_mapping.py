@@ -28,20 +28,20 @@ HARDWARE = chip(mesh=(6, 5), neurons=20, axons=90)
 
 
 @pytest.fixture(scope="module")
-def mapped(graphs):
+def mapping(graphs):
     graph, _ = graphs("chained", "spikes")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(
             "snnb.mapping.map_network.place", partial(place, settings=QUICK)
         )
-        patched.setitem(sys.modules, "mtkahypar", None)  # which takes seconds
+        patches.setitem(sys.modules, "mtkahypar", None)  # which takes seconds
         return map_network(MappableNetwork.of(graph), HARDWARE)
 
 
 @pytest.fixture(scope="module")
-def written(mapped, tmp_path_factory):
+def written(mapping, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
-    write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
+    write_mapping(folder, mapping, MappingCost.of(mapping, seed=3, seconds=0.5))
     return folder
 
 
@@ -50,10 +50,10 @@ def folder(written, tmp_path):
     return shutil.copytree(written, tmp_path / "mapping")
 
 
-def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
+def test_cost_json_has_the_figures_by_their_definition(mapping, written, graphs):
     graph, edges = graphs("chained", "spikes")
-    stated = json.loads((written / "cost.json").read_text())
-    expected = Expected(graph, edges, mapped.core, HARDWARE, mapped.place)
+    document = json.loads((written / "cost.json").read_text())
+    expected_figures = Expected(graph, edges, mapping.core, HARDWARE, mapping.place)
     units = {
         "traffic": {
             "connectivity": "spikes/sample",
@@ -66,22 +66,24 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
     }
     for part, unit_by_name in units.items():
         for name, unit in unit_by_name.items():
-            assert stated[part][name] == pytest.approx(getattr(expected, name)), name
-            assert stated["units"][name] == unit
+            assert document[part][name] == pytest.approx(
+                getattr(expected_figures, name)
+            ), name
+            assert document["units"][name] == unit
     assert "energy_pj" not in {
-        **stated["energy"],
-        **stated["units"],
+        **document["energy"],
+        **document["units"],
     }  # of a chip without figures of neurons
-    sequential = mapped.partition.sequential
-    assert stated["sequential"] == {
+    sequential = mapping.partition.sequential
+    assert document["sequential"] == {
         "sequential_cores": sequential.cores,
         "sequential_connectivity": sequential.connectivity,
-        "connectivity_ratio": expected.connectivity / sequential.connectivity,
+        "connectivity_ratio": expected_figures.connectivity / sequential.connectivity,
     }
-    assert stated["seed"] == 3
-    assert stated["hardware"] == HARDWARE.model_dump(mode="json")
+    assert document["seed"] == 3
+    assert document["hardware"] == HARDWARE.model_dump(mode="json")
     keys = "name mesh neurons_per_core axons_per_core synapses_per_core energy_pj latency_ns source"
-    assert list(stated["hardware"]) == keys.split()  # absent keys are not stated
+    assert list(document["hardware"]) == keys.split()  # absent keys are not stated
     absent = {
         "chips",
         "step",
@@ -92,74 +94,83 @@ def test_cost_json_has_the_figures_by_their_definition(mapped, written, graphs):
         "events",
     }
     assert (
-        not {*stated, *stated["cores"], *stated["units"], *stated["per_core"]} & absent
+        not {*document, *document["cores"], *document["units"], *document["per_core"]}
+        & absent
     )
-    assert stated["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
-    assert stated["cores"]["cores"] == len(np.unique(mapped.core))
-    assert stated["neurons_per_core"]["max"] == np.bincount(mapped.core).max() <= 20
-    assert stated["neurons_per_core"]["share"] == stated["neurons_per_core"]["max"] / 20
-    assert sum(stated["per_core"]["synapses"]) == sum(
+    assert document["limits"] == {"neurons": 20, "axons": 90, "synapses": None}
+    assert document["cores"]["cores"] == len(np.unique(mapping.core))
+    assert document["neurons_per_core"]["max"] == np.bincount(mapping.core).max() <= 20
+    assert (
+        document["neurons_per_core"]["share"]
+        == document["neurons_per_core"]["max"] / 20
+    )
+    assert sum(document["per_core"]["synapses"]) == sum(
         p.number_of_edges for p in graph.projections
     )
-    assert [p["source"] for p in stated["per_projection"]] == [
+    assert [p["source"] for p in document["per_projection"]] == [
         p.source.name for p in graph.projections
     ]
 
 
-def test_cores_csv_has_a_row_a_core(mapped, written):
+def test_cores_csv_has_a_row_a_core(mapping, written):
     with (written / "cores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert (
         ",".join(rows[0])
         == "core,x,y,neurons,axons,synapses,spikes_in,spikes_out,synaptic_operations"
     )
-    assert [int(row["core"]) for row in rows] == list(range(len(mapped.place)))
+    assert [int(row["core"]) for row in rows] == list(range(len(mapping.place)))
     assert [(int(row["x"]), int(row["y"])) for row in rows] == [
-        tuple(at) for at in mapped.place.tolist()
+        tuple(position) for position in mapping.place.tolist()
     ]
     for name in list(rows[0])[3:]:
-        assert [float(row[name]) for row in rows] == mapped.cost.per_core[name].tolist()
+        assert [float(row[name]) for row in rows] == mapping.cost.per_core[
+            name
+        ].tolist()
 
 
-def test_reading_returns_what_was_written(mapped, written):
-    found = Mapping.open(written)
-    assert found.hardware == HARDWARE
-    assert (found.core == mapped.core).all()
-    assert (found.place == mapped.place).all()
-    assert (found.traffic != mapped.partition.best.matrix).nnz == 0
-    assert (load_npz(written / "traffic.npz") != mapped.partition.best.matrix).nnz == 0
+def test_reading_returns_what_was_written(mapping, written):
+    found_mapping = Mapping.open(written)
+    assert found_mapping.hardware == HARDWARE
+    assert (found_mapping.core == mapping.core).all()
+    assert (found_mapping.place == mapping.place).all()
+    assert (found_mapping.traffic != mapping.partition.best.matrix).nnz == 0
+    assert (load_npz(written / "traffic.npz") != mapping.partition.best.matrix).nnz == 0
     for part in ("cores", "traffic", "routes", "energy"):
-        assert getattr(found.cost, part) == getattr(mapped.cost, part)
-    assert found.cost.routes.hops_unicast == pytest.approx(
-        total_hops(found.traffic, found.place)
+        assert getattr(found_mapping.cost, part) == getattr(mapping.cost, part)
+    assert found_mapping.cost.routes.hops_unicast == pytest.approx(
+        total_hops(found_mapping.traffic, found_mapping.place)
     )
-    assert found.first == 100
-    assert found.core_of(100) == mapped.core[0]
-    assert found.core_of(99 + mapped.core.size) == mapped.core[-1]
+    assert found_mapping.first == 100
+    assert found_mapping.core_of(100) == mapping.core[0]
+    assert found_mapping.core_of(99 + mapping.core.size) == mapping.core[-1]
     assert (
-        found.neurons_of(2).tolist()
-        == (np.flatnonzero(mapped.core == 2) + 100).tolist()
+        found_mapping.neurons_of(2).tolist()
+        == (np.flatnonzero(mapping.core == 2) + 100).tolist()
     )
-    assert found.place_of(1) == tuple(mapped.place[1].tolist())
-    assert repr(found).endswith(
-        f"{mapped.core.size} neurons on {len(mapped.place)} cores of chip>"
+    assert found_mapping.place_of(1) == tuple(mapping.place[1].tolist())
+    assert repr(found_mapping).endswith(
+        f"{mapping.core.size} neurons on {len(mapping.place)} cores of chip>"
     )
 
 
-def test_a_node_or_core_that_is_not_there_is_an_index_error(mapped, written):
-    found = Mapping.open(written)
+def test_a_node_or_core_that_is_not_there_is_an_index_error(mapping, written):
+    found_mapping = Mapping.open(written)
     for node in (99, -1, 10_000):
         with pytest.raises(IndexError, match=f"node {node} is not placed"):
-            found.core_of(node)
-    for of, core in ((found.neurons_of, -1), (found.place_of, 999)):
+            found_mapping.core_of(node)
+    for look_up, core in (
+        (found_mapping.neurons_of, -1),
+        (found_mapping.place_of, 999),
+    ):
         with pytest.raises(
             IndexError,
-            match=f"no core {core}: the mapping has {len(mapped.place)} cores",
+            match=f"no core {core}: the mapping has {len(mapping.place)} cores",
         ):
-            of(core)
+            look_up(core)
 
 
-def changed(path, old, new):
+def replace_text(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -177,19 +188,19 @@ def cut(path):
             "partition.txt: no such file; give a directory maps/",
         ),
         (
-            lambda folder: changed(folder / "partition.txt", "0\n", "1\n"),
+            lambda folder: replace_text(folder / "partition.txt", "0\n", "1\n"),
             "a file is damaged",
         ),
         (
-            lambda folder: changed(folder / "cores.csv", "\n1,", "\n7,"),
+            lambda folder: replace_text(folder / "cores.csv", "\n1,", "\n7,"),
             "a file is damaged",
         ),
         (
-            lambda folder: changed(folder / "links.csv", "\n0,", "\n7,"),
+            lambda folder: replace_text(folder / "links.csv", "\n0,", "\n7,"),
             "a file is damaged",
         ),
         (
-            lambda folder: changed(
+            lambda folder: replace_text(
                 folder / "cost.json", '"connectivity": ', '"connectivity": 9'
             ),
             "a file is damaged",
@@ -201,30 +212,35 @@ def cut(path):
 )
 def test_a_damaged_file_is_one_line(folder, damage, message):
     damage(folder)
-    with pytest.raises(InputError, match=message) as raised:
+    with pytest.raises(InputError, match=message) as error_info:
         Mapping.open(folder)
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(error_info.value)
 
 
 def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_layer(
-    mapped, tmp_path, drawn_figures
+    mapping, tmp_path, drawn_figures
 ):
-    first, again = tmp_path / "first", tmp_path / "again"
-    for folder in (first, again):
+    first_path, again = tmp_path / "first", tmp_path / "again"
+    for folder in (first_path, again):
         folder.mkdir()
-        write_mapping(folder, mapped, MappingCost.of(mapped, seed=3, seconds=0.5))
+        write_mapping(folder, mapping, MappingCost.of(mapping, seed=3, seconds=0.5))
         save(plot_mapping(Mapping.open(folder)), folder / "mapping.png")
         save(plot_traffic(Mapping.open(folder)), folder / "traffic.png")
-    for file in first.iterdir():
+    for file in first_path.iterdir():
         assert file.read_bytes() == (again / file.name).read_bytes(), file.name
-    wanted = np.rint(layer_colours(len(mapped.network.populations)) * 255).astype(int)
-    shown = np.unique(
-        np.asarray(Image.open(first / "mapping.png").convert("RGB"), int).reshape(
+    wanted_colours = np.rint(
+        layer_colours(len(mapping.network.populations)) * 255
+    ).astype(int)
+    shown_values = np.unique(
+        np.asarray(Image.open(first_path / "mapping.png").convert("RGB"), int).reshape(
             -1, 3
         ),
         axis=0,
     )
-    assert all(np.abs(shown - colour).max(axis=1).min() <= 1 for colour in wanted)
+    assert all(
+        np.abs(shown_values - colour).max(axis=1).min() <= 1
+        for colour in wanted_colours
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,21 +249,21 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
 )
 def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     network = MappableNetwork.of(graphs("chained", "current")[0])
-    one = chip(mesh=(1, 1), neurons=1000)
-    mapped = map_network(
-        network, one if name is None else read_hardware(name), method="sequential"
+    one_chip = chip(mesh=(1, 1), neurons=1000)
+    mapping = map_network(
+        network, one_chip if name is None else read_hardware(name), method="sequential"
     )
-    write_mapping(tmp_path, mapped, MappingCost.of(mapped))
+    write_mapping(tmp_path, mapping, MappingCost.of(mapping))
     save(plot_mapping(Mapping.open(tmp_path)), tmp_path / "mapping.png")
     save(plot_traffic(Mapping.open(tmp_path)), tmp_path / "traffic.png")
     assert Image.open(tmp_path / "mapping.png").width < 2000
 
 
-def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
-    text = "\n".join(MappingCost.of(mapped).log_lines(mapped.warnings))
-    cost, (neurons, axons, _) = mapped.cost, mapped.cost.contents.values()
+def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapping):
+    text = "\n".join(MappingCost.of(mapping).log_lines(mapping.warnings))
+    cost, (neurons, axons, _) = mapping.cost, mapping.cost.contents.values()
     assert (
-        f"{mapped.core.size} neurons on {len(mapped.place)} of the 30 cores of chip, 6×5"
+        f"{mapping.core.size} neurons on {len(mapping.place)} of the 30 cores of chip, 6×5"
         in text
     )
     assert (
@@ -256,5 +272,5 @@ def test_the_log_says_how_full_the_cores_are_and_what_it_costs(mapped):
     assert f"90: {axons.max() / 90:.0%} full (core {axons.argmax()} has most)" in text
     connectivity = cost.traffic.connectivity
     assert f" {number(connectivity).value}  spikes/sample\n" in text
-    ratio = connectivity / mapped.partition.sequential.connectivity
+    ratio = connectivity / mapping.partition.sequential.connectivity
     assert f"{ratio:.2f} × the connectivity of the sequential" in text

@@ -19,7 +19,7 @@ from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
 
-def _placed(model, folder, seed=0):
+def _place_network(model, folder, seed=0):
     return MappableNetwork.of(make_graph(model, folder, seed=seed))
 
 
@@ -31,27 +31,32 @@ def _with_distinct_weights(model, folder):
         ]
     )
     counts = save_counts(folder / "counts.npz", counts_of(model, 0))
-    parsed = save(model, folder / "net_parsed.h5")
+    parsed_path = save(model, folder / "net_parsed.h5")
     return MappableNetwork.of(
         build_graph(
-            parsed, folder / "net_graph.h5", counts=counts, coding={"input": "current"}
+            parsed_path,
+            folder / "net_graph.h5",
+            counts=counts,
+            coding={"input": "current"},
         )
     )
 
 
 def _asked_partitions(monkeypatch):
     """Return a list to which each new partition of Mt-KaHyPar is added: number of nodes, and job."""
-    asked = []
+    asked_graphs = []
 
-    def asked_partitions(graph, jobs, settings, warn, improved=None):
-        asked.extend((graph.node_weight.size, job) for job in jobs if improved is None)
-        return partitions(graph, jobs, settings, warn, improved)
+    def asked_partitions(graph, jobs, settings, warn, improved_core=None):
+        asked_graphs.extend(
+            (graph.node_weight.size, job) for job in jobs if improved_core is None
+        )
+        return partitions(graph, jobs, settings, warn, improved_core)
 
     for module in ("initial", "mtkahypar"):
         monkeypatch.setattr(
             f"snnb.mapping.partition.{module}.partitions", asked_partitions
         )
-    return asked
+    return asked_graphs
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +68,7 @@ def network(tmp_path_factory):
     tensor = LAYERS.Conv2D(6, 2, activation="relu", name="02Conv2D_2x2x6")(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_24")(tensor)
     model = keras.Model(source, LAYERS.Dense(10, name="04Dense_10")(tensor))
-    return _placed(model, tmp_path_factory.mktemp("network"))
+    return _place_network(model, tmp_path_factory.mktemp("network"))
 
 
 def _tiny():
@@ -95,29 +100,34 @@ CASES = [
 
 @pytest.mark.parametrize(("method", "limits"), CASES)
 def test_limits_hold_and_sequential_is_never_better(network, method, limits):
-    found = partition(network, hardware(*limits, mesh=(8, 8)), method=method)
+    found_partition = partition(network, hardware(*limits, mesh=(8, 8)), method=method)
     assert _within(
-        network, found.best.core, Limits(limits[0], limits[1], limits[2] or NO_LIMIT)
+        network,
+        found_partition.best.core,
+        Limits(limits[0], limits[1], limits[2] or NO_LIMIT),
     )
     np.testing.assert_array_equal(
-        np.unique(found.best.core), np.arange(found.best.core.max() + 1)
+        np.unique(found_partition.best.core),
+        np.arange(found_partition.best.core.max() + 1),
     )
-    assert found.best.core.dtype == np.int32
-    reached = connectivity(network, found.best.core)
-    assert reached == pytest.approx(min(tried.connectivity for tried in found.tried))
-    assert reached <= found.tried[0].connectivity
-    assert found.tried[0].method == "sequential"
+    assert found_partition.best.core.dtype == np.int32
+    reached_connectivity = connectivity(network, found_partition.best.core)
+    assert reached_connectivity == pytest.approx(
+        min(partition_tried.connectivity for partition_tried in found_partition.tried)
+    )
+    assert reached_connectivity <= found_partition.tried[0].connectivity
+    assert found_partition.tried[0].method == "sequential"
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_partition(network):
-    one, two = (
+    core, two = (
         partition(network, hardware(30, 150), seed=3).best.core for _ in range(2)
     )
-    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(core, two)
 
 
-def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
+def test_a_pruned_network_keeps_the_limits(pruned_graph, no_kahypar):
     for sums in partition(
         MappableNetwork.of(pruned_graph), hardware(40, 60, mesh=(8, 8)), method="groups"
     ).tried:
@@ -126,7 +136,7 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
 
 
 @pytest.mark.parametrize(
-    ("axons", "bits", "kept", "anew"),
+    ("axons", "bits", "kept_share", "anew"),
     [
         (100_000, None, 1.0, True),
         (100_000, None, 0.01, False),
@@ -136,14 +146,14 @@ def test_a_pruned_network_keeps_the_limits(pruned_graph, without_kahypar):
     ],
 )
 def test_neurons_are_partitioned_anew_if_few_weights_are_left(
-    pruned_graph, monkeypatch, axons, bits, kept, anew
+    pruned_graph, monkeypatch, axons, bits, kept_share, anew
 ):
     """If neurons alone need the cores, or the memory is abundant; otherwise the partition of groups is improved."""
-    asked = _asked_partitions(monkeypatch)
+    asked_partitions = _asked_partitions(monkeypatch)
     settings = SearchSettings(
         max_neurons_without_groups=0,
         max_pins_after_groups=0,
-        max_weights_kept_for_scratch=kept,
+        max_weights_kept_for_scratch=kept_share,
     )
     network, chip = MappableNetwork.of(pruned_graph), hardware(40, axons, mesh=(8, 8))
     if bits is not None:
@@ -154,20 +164,23 @@ def test_neurons_are_partitioned_anew_if_few_weights_are_left(
                 )
             }
         )
-    found = partition(network, chip, settings=settings)
-    assert (network.neurons in [nodes for nodes, _ in asked]) == anew
-    assert found.best.connectivity < found.sequential.connectivity
+    found_partition = partition(network, chip, settings=settings)
+    assert (network.neurons in [nodes for nodes, _ in asked_partitions]) == anew
+    assert found_partition.best.connectivity < found_partition.sequential.connectivity
 
 
-def test_without_mt_kahypar_the_search_alone_keeps_the_promises(
-    network, without_kahypar
-):
-    found = partition(network, hardware(30, 150, None, mesh=(8, 8)), method="groups")
-    assert _within(network, found.best.core, Limits(30, 150, NO_LIMIT))
-    assert connectivity(network, found.best.core) < found.tried[0].connectivity
-    assert ["Mt-KaHyPar is not installed" in warning for warning in found.warnings] == [
-        True
-    ]
+def test_without_mt_kahypar_the_search_alone_keeps_the_promises(network, no_kahypar):
+    found_partition = partition(
+        network, hardware(30, 150, None, mesh=(8, 8)), method="groups"
+    )
+    assert _within(network, found_partition.best.core, Limits(30, 150, NO_LIMIT))
+    assert (
+        connectivity(network, found_partition.best.core)
+        < found_partition.tried[0].connectivity
+    )
+    assert [
+        "Mt-KaHyPar is not installed" in warning for warning in found_partition.warnings
+    ] == [True]
     assert (
         partition(
             network, hardware(30, 150, None, mesh=(8, 8)), method="sequential"
@@ -180,12 +193,12 @@ def test_without_mt_kahypar_the_search_alone_keeps_the_promises(
 
 def test_each_method_that_finds_no_mapping_is_named(tmp_path):
     """Of a network for which both methods are tried, on chips where the first alone or none succeeds."""
-    network, missing = _placed(branched(), tmp_path), set()
+    network, missing_methods = _place_network(branched(), tmp_path), set()
     for bits, neurons, mesh in ((500, 40, (3, 3)), (800, 40, (2, 2))):
         memory = SynapseMemory(
             bits_per_core=bits, weight_bits=8, index_bits=2, sharing="kernel"
         )
-        found = partition(
+        found_partition = partition(
             network,
             hardware(neurons, 300, mesh=mesh).model_copy(
                 update={"synapse_memory": memory}
@@ -194,18 +207,19 @@ def test_each_method_that_finds_no_mapping_is_named(tmp_path):
         without = [
             name
             for name in ("groups", "hypergraph")
-            if name not in {one.method for one in found.tried}
+            if name
+            not in {partition_tried.method for partition_tried in found_partition.tried}
         ]
-        assert found.warnings == tuple(
+        assert found_partition.warnings == tuple(
             f"{name} found no mapping within the limits" for name in without
         )
-        missing.add(tuple(without))
-    assert missing == {("hypergraph",), ("groups", "hypergraph")}
+        missing_methods.add(tuple(without))
+    assert missing_methods == {("hypergraph",), ("groups", "hypergraph")}
 
 
 def test_a_mapping_without_spikes_between_cores_needs_no_other(network):
-    found = partition(network, hardware(1000, 1000))
-    assert (found.best.connectivity, found.warnings) == (0, ())
+    found_partition = partition(network, hardware(1000, 1000))
+    assert (found_partition.best.connectivity, found_partition.warnings) == (0, ())
 
 
 def _partitions(neurons, cores):
@@ -224,18 +238,18 @@ def _partitions(neurons, cores):
         pytest.param((4, 4, None), 1, marks=pytest.mark.slow),
     ],
 )
-def test_near_the_best_of_all_partitions(tmp_path, limits, seed, without_kahypar):
-    network = _placed(_tiny(), tmp_path, seed)
+def test_near_the_best_of_all_partitions(tmp_path, limits, seed, no_kahypar):
+    network = _place_network(_tiny(), tmp_path, seed)
     assert network.neurons == 9
     bounds = Limits(limits[0], limits[1], limits[2] or NO_LIMIT)
-    found = partition(network, hardware(*limits, mesh=(4, 4)), seed=seed)
-    cores = int(found.best.core.max()) + 1
+    found_partition = partition(network, hardware(*limits, mesh=(4, 4)), seed=seed)
+    cores = int(found_partition.best.core.max()) + 1
     best = min(
         connectivity(network, core)
         for core in _partitions(network.neurons, cores)
         if _within(network, core, bounds)
     )
-    assert connectivity(network, found.best.core) <= 1.1 * best
+    assert connectivity(network, found_partition.best.core) <= 1.1 * best
 
 
 def test_the_cost_is_mt_kahypars_own_km1(network):
@@ -256,17 +270,21 @@ def test_the_cost_is_mt_kahypars_own_km1(network):
             weights.append(int(net.source_weight[k]))
     library = mtkahypar.initialize(1)
     context = library.context_from_preset(mtkahypar.PresetType.DEFAULT)
-    made = library.create_hypergraph(
+    made_hypergraph = library.create_hypergraph(
         context, network.neurons, len(pins), pins, [1] * network.neurons, weights
     )
-    own = made.create_partitioned_hypergraph(context, 5, core.tolist())
+    own_hypergraph = made_hypergraph.create_partitioned_hypergraph(
+        context, 5, core.tolist()
+    )
     samples = network.graph.recording.num_samples
-    assert own.km1() / samples == pytest.approx(connectivity(network, core), rel=1e-12)
+    assert own_hypergraph.km1() / samples == pytest.approx(
+        connectivity(network, core), rel=1e-12
+    )
 
 
 def test_no_partition_has_fewer_cores_than_the_bound(tmp_path):
     """Tried over all partitions with fewer cores; a core holds three targets of a neuron."""
-    network = _placed(_tiny(), tmp_path)
+    network = _place_network(_tiny(), tmp_path)
     bounds, limits = least_cores(network, hardware(3, 4, 8)), Limits(3, 4, 8)
     assert not any(
         _within(network, core, limits)
@@ -311,16 +329,16 @@ def test_only_the_sources_that_a_layer_reads_need_cores_for_it(tmp_path):
     """A core holds one filter: of four sources, the strided layer of eight filters reads the first."""
     source = LAYERS.Input((2, 2, 1), name="input")
     tensor = LAYERS.Conv2D(1, 1, activation="relu", name="00Conv2D_2x2x1")(source)
-    strided = LAYERS.Conv2D(8, 1, strides=2, activation="relu", name="01Conv2D_1x1x8")(
-        tensor
-    )
-    other = LAYERS.Conv2D(1, 1, activation="relu", name="02Conv2D_2x2x1")(tensor)
+    strided_layer = LAYERS.Conv2D(
+        8, 1, strides=2, activation="relu", name="01Conv2D_1x1x8"
+    )(tensor)
+    other_layer = LAYERS.Conv2D(1, 1, activation="relu", name="02Conv2D_2x2x1")(tensor)
     flat = [
-        LAYERS.Flatten(name=f"{n:02}Flatten")(one)
-        for n, one in ((3, strided), (4, other))
+        LAYERS.Flatten(name=f"{n:02}Flatten")(layer)
+        for n, layer in ((3, strided_layer), (4, other_layer))
     ]
-    joined = LAYERS.Concatenate(name="05Concatenate_12")(flat)
-    model = keras.Model(source, LAYERS.Dense(2, name="06Dense_2")(joined))
+    joined_layer = LAYERS.Concatenate(name="05Concatenate_12")(flat)
+    model = keras.Model(source, LAYERS.Dense(2, name="06Dense_2")(joined_layer))
     network = _with_distinct_weights(model, tmp_path)
     memory = SynapseMemory(bits_per_core=10, weight_bits=10, sharing="kernel")
     bounds = least_cores(
@@ -340,29 +358,33 @@ def test_channels_that_are_apart_are_not_divided_by_position(tmp_path):
             3, padding="same", activation="relu", name=name
         )(tensor)
     tensor = LAYERS.Flatten(name="03Flatten_1200")(tensor)
-    network = _placed(
+    network = _place_network(
         keras.Model(source, LAYERS.Dense(4, name="04Dense_4")(tensor)), tmp_path
     )
-    found = partition(network, hardware(320, mesh=(8, 8)))
+    found_partition = partition(network, hardware(320, mesh=(8, 8)))
     by_channel = np.concatenate([np.tile(np.arange(12), 300), np.zeros(4, int)]).astype(
         np.int32
     )
     groups, neurons = (
-        min(one.connectivity for one in found.tried if one.method == method)
+        min(
+            partition_tried.connectivity
+            for partition_tried in found_partition.tried
+            if partition_tried.method == method
+        )
         for method in ("groups", "hypergraph")
     )
     assert neurons <= 1.03 * connectivity(network, by_channel) < 0.7 * groups
 
 
 def test_mt_kahypar_partitions_few_neurons_that_have_no_groups(network, monkeypatch):
-    asked = _asked_partitions(monkeypatch)
+    asked_partitions = _asked_partitions(monkeypatch)
     partition(
         network,
         hardware(30, 150, mesh=(8, 8)),
         settings=SearchSettings(max_pins_after_groups=0),
     )
-    least = -(-network.neurons // 30)
-    assert (network.neurons, (least, 0)) in asked
+    least_neurons = -(-network.neurons // 30)
+    assert (network.neurons, (least_neurons, 0)) in asked_partitions
 
 
 def test_too_few_cores_and_too_many_neurons_for_the_hypergraph(network):

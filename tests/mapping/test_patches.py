@@ -22,10 +22,10 @@ from snnb.network.geometry import window_axis
 
 
 @pytest.mark.parametrize(
-    ("mixed", "same_grid"), [(True, False), (False, False), (False, True)]
+    ("is_mixed", "same_grid"), [(True, False), (False, False), (False, True)]
 )
 @pytest.mark.parametrize("share", [1, 2, 5])
-def test_patches_keep_the_limits(case, share, mixed, same_grid):
+def test_patches_keep_the_limits(case, share, is_mixed, same_grid):
     """Counted over every synapse, for limits between those of a neuron and of three cores for all."""
     network = case[2]
     axons, synapses = int(network.fan_in.max()), int(network.in_degrees.max())
@@ -40,15 +40,15 @@ def test_patches_keep_the_limits(case, share, mixed, same_grid):
         limits,
         SearchSettings(),
         room,
-        with_mixed_patches=mixed,
+        with_mixed_patches=is_mixed,
         same_grid=same_grid,
     )
     sums = count_traffic(network, group, groups)
     assert same_grid or sums.axons_out.max() <= axons_out
-    neurons, found, _ = sums.contents
+    neurons, found_content, _ = sums.contents
     assert neurons.min() > 0
     assert neurons.max() <= limits.neurons
-    assert found.max() <= limits.axons
+    assert found_content.max() <= limits.axons
     assert shared_entries(sums).max() <= limits.synapses
 
 
@@ -84,13 +84,13 @@ def test_a_grid_and_its_transpose_are_equally_good_on_every_processor():
         pairs = 0
         for population in network.populations:
             limits, sides = Limits(1024, 4096, 100_000), SearchSettings().patch_sides
-            found = list_grids(network, population, limits, sides, exact=False)
+            found_grids = list_grids(network, population, limits, sides, exact=False)
             spikes = {
-                one.grid: (one.spikes_per_chunk, one.spikes_per_channel)
-                for one in found
+                grid.grid: (grid.spikes_per_chunk, grid.spikes_per_channel)
+                for grid in found_grids
             }
-            for (down, across), received in spikes.items():
-                assert spikes.get((across, down), received) == received
+            for (down, across), received_spike in spikes.items():
+                assert spikes.get((across, down), received_spike) == received_spike
                 pairs += down < across and (across, down) in spikes
     assert pairs > 50
 
@@ -119,8 +119,8 @@ def test_entries_along_an_axis_of_a_kernel_of_three(
     parts, entries, sources, all_sources
 ):
     """Lists of 1 of 3 taps for a row; 1, 2, 2 and 1 for two; 1, 2, 3, 2, 1 for four; 2, 3, 2 for all."""
-    found = divide_outputs(window_axis(12, 3, 1, 1, "same"), parts)
-    assert (found.entries, found.sources, found.reached.sum()) == (
+    found_parts = divide_outputs(window_axis(12, 3, 1, 1, "same"), parts)
+    assert (found_parts.entries, found_parts.sources, found_parts.reached.sum()) == (
         entries,
         sources,
         all_sources,
@@ -130,8 +130,8 @@ def test_entries_along_an_axis_of_a_kernel_of_three(
 @pytest.mark.parametrize(("parts", "inside"), [(2, 12), (4, 10)])
 def test_inputs_of_a_pooling_in_the_part_of_their_output(parts, inside):
     """Windows of two: parts of 6 cut none, parts of 3 cut the second and the fifth, whose last inputs are outside."""
-    found = divide_pooling(window_axis(12, 2, 2, 1, "valid"), parts)
-    assert (found.reached.sum(), found.inside.sum()) == (12, inside)
+    found_parts = divide_pooling(window_axis(12, 2, 2, 1, "valid"), parts)
+    assert (found_parts.reached.sum(), found_parts.inside.sum()) == (12, inside)
 
 
 def _fewest(candidates, channels):
@@ -139,11 +139,11 @@ def _fewest(candidates, channels):
     if channels == 0:
         return 0.0
     return min(
-        one.spikes_per_chunk
-        + one.spikes_per_channel * taken
-        + _fewest(candidates, channels - taken)
-        for one in candidates
-        for taken in range(1, min(one.max_channels, channels) + 1)
+        candidate.spikes_per_chunk
+        + candidate.spikes_per_channel * chunk_count
+        + _fewest(candidates, channels - chunk_count)
+        for candidate in candidates
+        for chunk_count in range(1, min(candidate.max_channels, channels) + 1)
     )
 
 
@@ -153,18 +153,22 @@ def test_chunks_of_channels_receive_the_fewest_spikes():
         GridCandidate((1, 4), 4, 2.5, 0.0),
         GridCandidate((2, 2), 3, 2.1, 0.3),
     ]
-    by_grid = {one.grid: one for one in candidates}
+    by_grid = {candidate.grid: candidate for candidate in candidates}
     for channels in range(1, 10):
-        chunks, received = find_best_chunks(candidates, channels)
-        assert sum(taken for _, taken in chunks) == channels
-        assert all(0 < taken <= by_grid[grid].max_channels for grid, taken in chunks)
+        chunks, received_spikes = find_best_chunks(candidates, channels)
+        assert sum(chunk_count for _, chunk_count in chunks) == channels
+        assert all(
+            0 < chunk_count <= by_grid[grid].max_channels
+            for grid, chunk_count in chunks
+        )
         spikes = sum(
-            by_grid[grid].spikes_per_chunk + by_grid[grid].spikes_per_channel * taken
-            for grid, taken in chunks
+            by_grid[grid].spikes_per_chunk
+            + by_grid[grid].spikes_per_channel * chunk_count
+            for grid, chunk_count in chunks
         )
         assert (
             spikes
-            == pytest.approx(received)
+            == pytest.approx(received_spikes)
             == pytest.approx(_fewest(candidates, channels))
         )
 
@@ -179,17 +183,17 @@ def test_threads_compute_no_cached_properties(graphs, monkeypatch):
             for p in graph.projections
             for owner in (p, p.source, p.target, *p.connections)
         }
-        computed = []
+        computed_names = []
 
-        def recorded(*block):
+        def record_block(*block):
             before = {key: set(vars(owner)) for key, owner in owners.items()}
-            found = targets(*block)
-            computed.extend(
+            found_targets = targets(*block)
+            computed_names.extend(
                 (owner, set(vars(owner)) - before[key]) for key, owner in owners.items()
             )
-            return found
+            return found_targets
 
-        monkeypatch.setattr(limits_module, "targets", recorded)
+        monkeypatch.setattr(limits_module, "targets", record_block)
         shared_entries(sums)
-    assert len(computed) >= len(owners)
-    assert [(owner, names) for owner, names in computed if names] == []
+    assert len(computed_names) >= len(owners)
+    assert [(owner, names) for owner, names in computed_names if names] == []

@@ -58,17 +58,19 @@ def test_on_tiny_meshes_it_is_within_a_tenth_of_the_optimum(seed):
     width, height = [(3, 3), (3, 2), (2, 2), (8, 1), (1, 5), (2, 4)][seed % 6]
     cores = int(rng.integers(2, width * height + 1))
     traffic = random_traffic(cores, 0.6, seed)
-    at = np.array([(x, y) for x in range(width) for y in range(height)])
-    apart = np.abs(at[:, None] - at[None]).sum(axis=2)
-    every = np.array(list(permutations(range(width * height), cores)), np.int8)
+    positions = np.array([(x, y) for x in range(width) for y in range(height)])
+    apart = np.abs(positions[:, None] - positions[None]).sum(axis=2)
+    all_places = np.array(list(permutations(range(width * height), cores)), np.int8)
     entries = traffic.tocoo()
     costs = sum(
-        w * apart[every[:, a], every[:, b]]
+        w * apart[all_places[:, a], all_places[:, b]]
         for a, b, w in zip(entries.row, entries.col, entries.data)
     )
-    found = total_hops(traffic, place(traffic, hardware(mesh=(width, height)), seed))
-    assert found <= 1.1 * np.min(costs) + 1e-9
-    assert found >= np.min(costs) - 1e-9
+    found_hops = total_hops(
+        traffic, place(traffic, hardware(mesh=(width, height)), seed)
+    )
+    assert found_hops <= 1.1 * np.min(costs) + 1e-9
+    assert found_hops >= np.min(costs) - 1e-9
 
 
 @pytest.mark.parametrize("hops", [False, True])
@@ -91,16 +93,16 @@ def test_with_tiles_and_chips_the_energy_or_the_links_of_routes_are_near_the_opt
     )
     distance = along + across if hops else joules + energy["between_chips"] * border
     traffic = random_traffic(6, 0.6, 1).tocoo()
-    every = np.array(list(permutations(range(8), 6)), np.int8)
+    all_places = np.array(list(permutations(range(8), 6)), np.int8)
     costs = sum(
-        w * distance[every[:, a], every[:, b]]
+        w * distance[all_places[:, a], all_places[:, b]]
         for a, b, w in zip(traffic.row, traffic.col, traffic.data)
     )
-    described = full_chip(mesh=mesh, tile=tile, chip=chip, energy_pj=energy)
-    at = place(traffic.tocsr(), described, hops=hops) @ [mesh[1], 1]
-    assert traffic.data @ distance[at[traffic.row], at[traffic.col]] <= 1.1 * np.min(
-        costs
-    )
+    described_chip = full_chip(mesh=mesh, tile=tile, chip=chip, energy_pj=energy)
+    places = place(traffic.tocsr(), described_chip, hops=hops) @ [mesh[1], 1]
+    assert traffic.data @ distance[
+        places[traffic.row], places[traffic.col]
+    ] <= 1.1 * np.min(costs)
 
 
 @pytest.mark.parametrize("cores", [2, 5, 12, 23, 72])
@@ -159,11 +161,11 @@ def test_cores_without_traffic_have_places_too():
 
 def test_the_same_seed_gives_the_same_places_and_another_may_not():
     traffic = random_traffic(60, 0.3, 5)
-    first, again, other = (
+    first_places, again, other_places = (
         place(traffic, hardware(mesh=(8, 8)), seed) for seed in (1, 1, 2)
     )
-    assert (first == again).all()
-    assert (first != other).any()
+    assert (first_places == again).all()
+    assert (first_places != other_places).any()
 
 
 @pytest.mark.slow
@@ -176,21 +178,21 @@ def test_thousands_of_cores_on_a_large_mesh():
 
 
 def test_progress_reports_the_cost_and_an_exception_ends_it():
-    reported = []
+    reported_costs = []
 
     def interrupt(done, total, note=""):
-        reported.append((done, total, note))
+        reported_costs.append((done, total, note))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         place(random_traffic(60, 0.3, 5), hardware(mesh=(8, 8)), 0, interrupt)
-    (done, total, note), *_ = reported
+    (done, total, note), *_ = reported_costs
     assert 0 < done < total
     assert note.startswith("spikes × distance ")
 
 
 @pytest.fixture
-def started():
+def swap_start():
     """Seven cores on a board of twelve places, and their traffic."""
     traffic = random_traffic(7, 0.5, 3)
     both = (traffic + traffic.T).tolil()
@@ -200,9 +202,9 @@ def started():
     links = Links(
         both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data
     )
-    at = np.random.default_rng(0).permutation(12)[:7].astype(np.int32)
+    places = np.random.default_rng(0).permutation(12)[:7].astype(np.int32)
     column, row = np.array([0.0, 0.0, 3.0, 4.5]), np.array([0.0, 1.5, 2.0])
-    x, y = at // 3, at % 3
+    x, y = places // 3, places % 3
     core = np.full((4, 3), NOBODY, np.int32)
     board = Board(
         x, y, core, column, row, column[x], row[y], np.zeros(0), np.zeros((0, 0))
@@ -211,8 +213,8 @@ def started():
     return traffic, links, board
 
 
-def test_changes_are_exact(started):
-    traffic, links, board = started
+def test_changes_are_exact(swap_start):
+    traffic, links, board = swap_start
     for core, x, y in product(range(7), range(4), range(3)):
         before = total_hops(
             traffic,
@@ -221,7 +223,7 @@ def test_changes_are_exact(started):
             ),
         )
         assert board_cost(links, board) == pytest.approx(before)
-        reported = (
+        reported_figures = (
             swap_change.py_func(links, board, core, x, y)
             if board.core[x, y] != core
             else 0.0
@@ -233,18 +235,18 @@ def test_changes_are_exact(started):
                 [board.x_coordinate[board.x], board.y_coordinate[board.y]], axis=1
             ),
         )
-        assert after - before == pytest.approx(reported, abs=1e-9)
+        assert after - before == pytest.approx(reported_figures, abs=1e-9)
         assert (board.core[board.x, board.y] == np.arange(7)).all()
         assert (board.core != NOBODY).sum() == 7
 
 
-def test_random_swaps_and_the_descent_add_up(started):
-    _, links, board = started
+def test_random_swaps_and_the_descent_add_up(swap_start):
+    _, links, board = swap_start
     before = board_cost(links, board)
-    moved, _ = anneal_swaps(links, board, np.array([5], np.uint64), 1.0, 2, 1000)
-    assert board_cost(links, board) == pytest.approx(before + moved)
+    moved_swaps, _ = anneal_swaps(links, board, np.array([5], np.uint64), 1.0, 2, 1000)
+    assert board_cost(links, board) == pytest.approx(before + moved_swaps)
     before = board_cost(links, board)
-    moved = descend_swaps(links, board, 4)
-    assert board_cost(links, board) == pytest.approx(before + moved)
-    assert moved <= 0
+    moved_swaps = descend_swaps(links, board, 4)
+    assert board_cost(links, board) == pytest.approx(before + moved_swaps)
+    assert moved_swaps <= 0
     assert (board.core[board.x, board.y] == np.arange(7)).all()

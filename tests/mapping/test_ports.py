@@ -19,7 +19,7 @@ from snnb.mapping.partition_files import read_placement, without_cores
 from snnb.mapping.routes import Area, nearest_ports
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.graph.listed_graphs import random_graph, with_names
-from tests.mapping.brute_force import Expected, compared
+from tests.mapping.brute_force import Expected, assert_equal_figures
 from tests.mapping.conftest import QUICK
 from tests.mapping.networks import hardware
 from tests.mapping.test_cost import random_mapping
@@ -70,18 +70,18 @@ def test_every_figure_is_that_of_its_definition(case, changes):
     graph, edges, network = case
     chip = full_chip(**changes)
     core, place = random_mapping(network, np.random.default_rng(1), 12, chip.mesh)
-    found = cost(count_traffic(network, core, 12), chip, place)
-    compared(found, Expected(graph, edges, core, chip, place))
-    assert (found.input is None) == ("input_ports" not in changes)
+    found_cost = cost(count_traffic(network, core, 12), chip, place)
+    assert_equal_figures(found_cost, Expected(graph, edges, core, chip, place))
+    assert (found_cost.input is None) == ("input_ports" not in changes)
     if chip.time_ns.link_spike == 900.0:
-        assert found.step.step_bound.by == "link"
+        assert found_cost.step.step_bound.by == "link"
 
 
 def test_the_mean_latency_includes_messages_from_ports(case):
     graph, edges, network = case
     chip = hardware(mesh=(6, 6)).model_copy(update={"input_ports": ((5, 0), (0, 3))})
     core, place = random_mapping(network, np.random.default_rng(3), 9, chip.mesh)
-    compared(
+    assert_equal_figures(
         cost(count_traffic(network, core, 9), chip, place),
         Expected(graph, edges, core, chip, place),
     )
@@ -130,9 +130,9 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
     rng = np.random.default_rng(seed)
     width, height = [(3, 3), (8, 1), (2, 4)][seed % 3]
     positions = list(product(range(width), range(height)))
-    shuffled = rng.permutation(len(positions))
-    ports = [positions[n] for n in shuffled[: 1 + seed % 2]]
-    unavailable = [positions[n] for n in shuffled[-2:]]
+    shuffled_order = rng.permutation(len(positions))
+    ports = [positions[n] for n in shuffled_order[: 1 + seed % 2]]
+    unavailable = [positions[n] for n in shuffled_order[-2:]]
     chip = full_chip(
         mesh=(width, height),
         tile=None,
@@ -146,8 +146,8 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
     hops_of_input = np.array(
         [min(abs(x - i) + abs(y - j) for i, j in ports) for x, y in positions]
     )
-    at = np.array(positions)
-    apart = np.abs(at[:, None] - at[None]).sum(axis=2)
+    places = np.array(positions)
+    apart = np.abs(places[:, None] - places[None]).sum(axis=2)
     available = [
         n for n, position in enumerate(positions) if position not in unavailable
     ]
@@ -156,9 +156,11 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
     costs = hops_of_input[choices] @ input_spikes
     for a, b, spikes in zip(elements.row, elements.col, elements.data):
         costs = costs + spikes * apart[choices[:, a], choices[:, b]]
-    found = place(traffic, chip, seed, input_spikes=input_spikes, hops=True)
-    assert not {tuple(position) for position in found.tolist()} & set(unavailable)
-    number = found @ [height, 1]
+    found_places = place(traffic, chip, seed, input_spikes=input_spikes, hops=True)
+    assert not {tuple(position) for position in found_places.tolist()} & set(
+        unavailable
+    )
+    number = found_places @ [height, 1]
     cost = hops_of_input[number] @ input_spikes
     cost += sum(
         n * apart[number[a], number[b]]
@@ -170,8 +172,8 @@ def test_placement_with_ports_is_within_a_tenth_of_the_optimum(seed):
 @pytest.mark.parametrize("port", [(0, 0), (63, 0), (20, 63), (63, 63)])
 def test_cores_are_near_the_port_wherever_it_is(port):
     chip = full_chip(mesh=(64, 64), tile=None, chip=None, input_ports=[port])
-    found = place(random_traffic(9, 0.5, 0), chip, input_spikes=np.ones(9))
-    assert np.abs(found - port).max() <= 4
+    found_places = place(random_traffic(9, 0.5, 0), chip, input_spikes=np.ones(9))
+    assert np.abs(found_places - port).max() <= 4
     alone = place(csr_matrix((1, 1)), chip, input_spikes=np.ones(1))
     assert alone.tolist() == [list(port)]
 
@@ -179,8 +181,10 @@ def test_cores_are_near_the_port_wherever_it_is(port):
 def test_cores_that_only_read_the_input_are_nearest_to_the_port_by_their_spikes():
     chip = full_chip(mesh=(8, 8), tile=None, chip=None, input_ports=[(7, 7)])
     input_spikes = np.arange(20.0)
-    found = place(csr_matrix((20, 20)), chip, input_spikes=input_spikes, hops=True)
-    hops = np.abs(found - (7, 7)).sum(axis=1)
+    found_places = place(
+        csr_matrix((20, 20)), chip, input_spikes=input_spikes, hops=True
+    )
+    hops = np.abs(found_places - (7, 7)).sum(axis=1)
     everywhere = sorted(7 - x + 7 - y for x, y in EVERYWHERE)
     fewest = np.sort(input_spikes)[::-1] @ everywhere[:20]
     assert input_spikes @ hops == pytest.approx(fewest)
@@ -191,9 +195,9 @@ def test_cores_that_only_read_the_input_are_nearest_to_the_port_by_their_spikes(
 def test_unavailable_cores_are_left_free_on_several_chips():
     lost = [(x, y) for x in range(3) for y in range(2)][:4]
     chip = full_chip(mesh=(12, 6), tile=None, chip=(3, 2), unavailable=lost)
-    found = place(random_traffic(6, 1.0, 0), chip)
-    assert len(np.unique(chip.chip_of(found), axis=0)) == 1
-    assert not {tuple(position) for position in found.tolist()} & set(lost)
+    found_places = place(random_traffic(6, 1.0, 0), chip)
+    assert len(np.unique(chip.chip_of(found_places), axis=0)) == 1
+    assert not {tuple(position) for position in found_places.tolist()} & set(lost)
     everything = place(random_traffic(68, 0.1, 0), chip)
     assert len(np.unique(everything, axis=0)) == 68
     assert not {tuple(position) for position in everything.tolist()} & set(lost)
@@ -204,7 +208,7 @@ def random_chip(rng):
     tile = [None, (2, 2), (4, 1)][rng.integers(3)]
     chip = [None, (4, 4), (8, 4)][rng.integers(3)]
     positions = list(product(range(8), range(8)))
-    shuffled = [positions[n] for n in rng.permutation(64)]
+    shuffled_positions = [positions[n] for n in rng.permutation(64)]
     times = {
         **[TIME, SHORT][rng.integers(2)],
         "link_spike": float(rng.choice([0.1, 10.0, 900.0])),
@@ -214,10 +218,10 @@ def random_chip(rng):
     keys = {
         "tile": tile,
         "chip": chip,
-        "input_ports": [EDGES_OF_MESH, shuffled[: int(rng.integers(1, 4))]][
+        "input_ports": [EDGES_OF_MESH, shuffled_positions[: int(rng.integers(1, 4))]][
             rng.integers(2)
         ],
-        "unavailable": shuffled[-int(rng.integers(1, 40)) :],
+        "unavailable": shuffled_positions[-int(rng.integers(1, 40)) :],
         "time_ns": times,
     }
     if chip is not None and rng.random() < 0.5:
@@ -241,7 +245,7 @@ def test_random_networks_on_random_chips_cost_what_their_synapses_cost(tmp_path,
         input_spikes = sums.input_spikes(network.spikes)
         positions = place(sums.matrix, chip, seed, input_spikes=input_spikes)
         assert not {*map(tuple, positions.tolist())} & {*chip.unavailable}
-        compared(
+        assert_equal_figures(
             cost(sums, chip, positions), Expected(graph, edges, core, chip, positions)
         )
 
@@ -263,9 +267,9 @@ def test_the_sequential_baseline_fills_the_cores_that_there_are(case):
     _, _, network = case
     chip = hardware(neurons=-(-network.neurons // 3), mesh=(2, 2))
     chip = chip.model_copy(update={"unavailable": ((0, 0),)})
-    mapped = map_network(network, chip, method="sequential")
-    assert mapped.partition.sequential.cores == 3
-    assert sorted(mapped.place.tolist()) == [[0, 1], [1, 0], [1, 1]]
+    mapping = map_network(network, chip, method="sequential")
+    assert mapping.partition.sequential.cores == 3
+    assert sorted(mapping.place.tolist()) == [[0, 1], [1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -287,9 +291,9 @@ def test_a_description_that_states_no_such_chip_is_refused(changes, fault):
 
 def test_ports_need_a_source(tmp_path):
     path = tmp_path / "chip.yaml"
-    described = full_chip(input_ports=[[0, 0]]).model_dump(mode="json")
-    del described["sources"]["input_ports"]
-    path.write_text(yaml.safe_dump(described))
+    description = full_chip(input_ports=[[0, 0]]).model_dump(mode="json")
+    del description["sources"]["input_ports"]
+    path.write_text(yaml.safe_dump(description))
     with pytest.raises(
         InputError, match="input_ports: no source, name it under sources"
     ):

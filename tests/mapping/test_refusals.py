@@ -31,11 +31,11 @@ def network(tmp_path_factory):
 def test_only_a_chip_that_holds_the_network_is_advised(network):
     """Neurons and axons alone would fit on the 25 cores of spinemap_5x5."""
     message = "126 sources of spikes, 26 more than the 100 axons"
-    with pytest.raises(InputError, match=message) as raised:
+    with pytest.raises(InputError, match=message) as error_info:
         map_network(network, hardware(axons=100))
-    assert re.findall(r"; (.*) holds the network", str(raised.value)) == ["loihi"]
-    mapped = map_network(network, read_hardware("loihi"), method="sequential")
-    assert mapped.partition.best.cores <= 128
+    assert re.findall(r"; (.*) holds the network", str(error_info.value)) == ["loihi"]
+    mapping = map_network(network, read_hardware("loihi"), method="sequential")
+    assert mapping.partition.best.cores <= 128
     with pytest.raises(InputError, match="spinemap_5x5: has 25 cores"):
         map_network(network, read_hardware("spinemap_5x5"), method="groups")
 
@@ -62,7 +62,7 @@ def test_the_limit_that_fills_the_cores_is_named(network):
 )
 def test_a_bound_names_its_limit(network, limits, cores, name):
     """896 + 504 neurons; 896 · 9 + 504 · 126 synapses."""
-    required = f"requires at least {cores}, by the limit of {name}; "
-    message = f"has 3 cores, but the network {required}"
+    required_text = f"requires at least {cores}, by the limit of {name}; "
+    message = f"has 3 cores, but the network {required_text}"
     with pytest.raises(InputError, match=message):
         map_network(network, hardware(*limits, mesh=(3, 1)))

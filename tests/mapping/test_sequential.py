@@ -13,31 +13,31 @@ from tests.mapping.brute_force import csv_edges, spikes_of
 
 
 def plainly(graph, edges, limits):
-    first, spiking = graph.layers[0].first, spikes_of(graph)
+    first_neuron, spiking = graph.layers[0].first, spikes_of(graph)
     sources, degrees = defaultdict(set), defaultdict(int)
     for source, target, *_ in edges:
         degrees[target] += 1
         if source in spiking:
             sources[target].add(source)
     cores, held, axons, synapses = [], 0, set(), 0
-    for neuron in range(first, graph.number_of_nodes()):
-        wanted = axons | sources[neuron]
+    for neuron in range(first_neuron, graph.number_of_nodes()):
+        wanted_axons = axons | sources[neuron]
         if (
             held == limits.neurons
-            or len(wanted) > limits.axons
+            or len(wanted_axons) > limits.axons
             or synapses + degrees[neuron] > limits.synapses
         ):
             cores.append((cores[-1] if cores else 0) + 1)
             held, axons, synapses = 1, sources[neuron], degrees[neuron]
         else:
             cores.append(cores[-1] if cores else 0)
-            held, axons, synapses = held + 1, wanted, synapses + degrees[neuron]
+            held, axons, synapses = held + 1, wanted_axons, synapses + degrees[neuron]
     return cores
 
 
 @pytest.mark.parametrize("binding", ["neurons", "axons", "synapses", "all"])
 def test_a_new_core_begins_when_a_limit_would_be_exceeded(case, binding):
-    compared(*case, binding)
+    assert_equal_costs(*case, binding)
 
 
 @pytest.mark.parametrize("codings", [(), ("spikes",), ("current", "spikes")])
@@ -49,11 +49,13 @@ def test_a_core_of_listed_edges_too(tmp_path, codings):
     }
     graph, synapses = random_graph(tmp_path / "graph.h5", 3, density=0.1, **sizes)
     with graph:
-        compared(graph, with_names(graph, synapses), MappableNetwork.of(graph), "all")
+        assert_equal_costs(
+            graph, with_names(graph, synapses), MappableNetwork.of(graph), "all"
+        )
 
 
 def test_weights_of_a_pruned_network_that_are_0_take_no_axons(pruned_graph, tmp_path):
-    compared(
+    assert_equal_costs(
         pruned_graph,
         csv_edges(pruned_graph, tmp_path),
         MappableNetwork.of(pruned_graph),
@@ -61,10 +63,10 @@ def test_weights_of_a_pruned_network_that_are_0_take_no_axons(pruned_graph, tmp_
     )
 
 
-def compared(graph, edges, network, binding):
-    most = int(network.fan_in.max()), int(network.in_degrees.max())
+def assert_equal_costs(graph, edges, network, binding):
+    largest_counts = int(network.fan_in.max()), int(network.in_degrees.max())
     for slack in (0, 1, 7, 40):
-        tight = Limits(slack + 1, most[0] + slack, most[1] + slack)
+        tight = Limits(slack + 1, largest_counts[0] + slack, largest_counts[1] + slack)
         limits = Limits(
             *(
                 n if binding in (name, "all") else NO_LIMIT

@@ -14,7 +14,7 @@ from snnb.mapping.partition.repair import split_overfull
 from snnb.mapping.refusals import check_possible
 from tests.mapping.test_events import MEMORY, full_chip
 
-pytestmark = pytest.mark.usefixtures("without_kahypar")
+pytestmark = pytest.mark.usefixtures("no_kahypar")
 
 
 def cost_of(sums, chip):
@@ -32,33 +32,38 @@ def test_every_method_keeps_the_limits(case, method, sharing):
     network = case[2]
     memory, mesh = {**MEMORY, "sharing": sharing}, {"mesh": [64, 64], "chip": None}
     thirds = (np.arange(network.neurons) * 3 // network.neurons).astype(np.int32)
-    wide = full_chip(**mesh, axons_out_per_core=10**6, synapse_memory=memory)
-    needed = cost_of(split_overfull(network, thirds, wide), wide).per_core
-    out, bits = (int(needed[name].max()) for name in ("axons_out", "memory_bits"))
-    least = 19 * int(network.in_degrees.max())
+    wide_chip = full_chip(**mesh, axons_out_per_core=10**6, synapse_memory=memory)
+    needed_core = cost_of(
+        split_overfull(network, thirds, wide_chip), wide_chip
+    ).per_core
+    out, bits = (int(needed_core[name].max()) for name in ("axons_out", "memory_bits"))
+    least_bits = 19 * int(network.in_degrees.max())
     tight = full_chip(
         **mesh,
         axons_out_per_core=out // 2 + 8,
-        synapse_memory={**memory, "bits_per_core": max(bits // 2, least)},
+        synapse_memory={**memory, "bits_per_core": max(bits // 2, least_bits)},
     )
-    found = partition(network, tight, method=method)
-    for sums in (*found.tried, found.sequential):
+    found_partition = partition(network, tight, method=method)
+    for sums in (*found_partition.tried, found_partition.sequential):
         assert describe_exceeded_limits(cost_of(sums, tight).contents, tight) == ""
         assert sums.cores > 1
         if sharing == "kernel":  # counted core by core while cores are divided
             np.testing.assert_array_equal(sums.entries, shared_entries(sums))
-    assert found.best.connectivity <= found.sequential.connectivity
+    assert found_partition.best.connectivity <= found_partition.sequential.connectivity
 
 
 def test_a_neuron_that_exceeds_the_memory_alone_is_named_with_its_layer(case):
     network = case[2]
-    most = int(np.argmax(network.in_degrees))
-    layer = network.graph.nodes.population(most + network.first).name
-    bits = 19 * int(network.in_degrees[most])
+    largest_neuron = int(np.argmax(network.in_degrees))
+    layer = network.graph.nodes.population(largest_neuron + network.first).name
+    bits = 19 * int(network.in_degrees[largest_neuron])
     chip = full_chip(
         synapse_memory={**MEMORY, "bits_per_core": bits - 1, "sharing": "none"}
     )
-    number, entries = int(network.in_degrees[most]), int(network.in_degrees[most]) - 1
+    number, entries = (
+        int(network.in_degrees[largest_neuron]),
+        int(network.in_degrees[largest_neuron]) - 1,
+    )
     message = f"layer {layer} has a neuron with {number:,} synapses, 1 more than the {entries:,} synapses"
     with pytest.raises(InputError, match=message):
         check_possible(network, chip)
@@ -75,21 +80,21 @@ def test_a_neuron_that_exceeds_the_memory_alone_is_named_with_its_layer(case):
 
 def test_without_sharing_the_cores_are_filled_up_to_the_memory(case):
     """As up to the same number of synapses: no core is divided."""
-    network, most = case[2], 2 * int(case[2].in_degrees.max())
-    memory = {**MEMORY, "bits_per_core": 19 * most + 18, "sharing": "none"}
-    found, other = (
-        sequential_baseline(network, full_chip(axons_out_per_core=None, **limited)).core
-        for limited in (
+    network, memory_bits = case[2], 2 * int(case[2].in_degrees.max())
+    memory = {**MEMORY, "bits_per_core": 19 * memory_bits + 18, "sharing": "none"}
+    found_core, other_core = (
+        sequential_baseline(network, full_chip(axons_out_per_core=None, **limits)).core
+        for limits in (
             {"synapse_memory": memory},
-            {"synapse_memory": None, "synapses_per_core": most},
+            {"synapse_memory": None, "synapses_per_core": memory_bits},
         )
     )
-    np.testing.assert_array_equal(found, other)
+    np.testing.assert_array_equal(found_core, other_core)
 
 
 def test_an_objective_takes_the_least_of_what_the_methods_give(case):
     network, chip = case[2], full_chip(neurons_per_core=60)
-    each = [
+    mappings = [
         map_network(network, chip, method=method) for method in ("sequential", "groups")
     ]
     for objective, figure in (
@@ -98,5 +103,5 @@ def test_an_objective_takes_the_least_of_what_the_methods_give(case):
         ("step", "step_ns"),
     ):
         best = map_network(network, chip, method="groups", objective=objective)
-        figures = [values(one.cost)[figure] for one in (best, *each)]
+        figures = [values(candidate.cost)[figure] for candidate in (best, *mappings)]
         assert figures[0] <= min(figures[1:])

@@ -18,23 +18,23 @@ RECORDED = Path(__file__).parents[1] / "fixtures" / "model_files"
 DIGITS_NET = find("digits_example").file  # of the package, by PyTorch
 
 
-def refused(path, message, pixels=None):
+def assert_refused(path, message, pixels=None):
     """Check that a file is refused in one line that names it; return the line."""
-    with pytest.raises(InputError, match=message) as raised:
+    with pytest.raises(InputError, match=message) as error_info:
         read_model(path, len, pixels)
-    line = str(raised.value)
+    line = str(error_info.value)
     assert len(line.splitlines()) == 1
     return line
 
 
-def changed_archive(source, path, members=(), packed=zipfile.ZIP_STORED):
+def changed_archive(source, path, members=(), compression=zipfile.ZIP_STORED):
     """Copy a .keras file with some members replaced, or left out where the value is None."""
-    with zipfile.ZipFile(str(source)) as whole:
+    with zipfile.ZipFile(str(source)) as whole_archive:
         content = {
-            **{name: whole.read(name) for name in whole.namelist()},
+            **{name: whole_archive.read(name) for name in whole_archive.namelist()},
             **dict(members),
         }
-    with zipfile.ZipFile(str(path), "w", packed) as file:
+    with zipfile.ZipFile(str(path), "w", compression) as file:
         for name, data in content.items():
             if data is not None:
                 file.writestr(name, data)
@@ -60,7 +60,7 @@ def entry(layer, **values):
     return lambda layers, model: layers[layer].update(values)
 
 
-def called(layer, **arguments):
+def call_layer(layer, **arguments):
     """A change, for `altered`, of the arguments with which a layer is called."""
     return lambda layers, model: layers[layer]["inbound_nodes"][0][0][3].update(
         arguments
@@ -73,7 +73,7 @@ def outputs(network, x):
 
 
 @pytest.fixture
-def recorded():
+def recorded_file():
     """Return a recorded file, pictures, and what the program that wrote it makes of them."""
 
     def find(name):
@@ -84,11 +84,11 @@ def recorded():
 
 
 @pytest.fixture
-def altered(recorded, tmp_path):
+def altered_file(recorded_file, tmp_path):
     """Copy a recorded file with another description of its model."""
 
     def alter(name, change):
-        path = Path(shutil.copy(str(recorded(name)[0]), str(tmp_path / "net.h5")))
+        path = Path(shutil.copy(str(recorded_file(name)[0]), str(tmp_path / "net.h5")))
         redescribe(
             path,
             lambda model: change(

@@ -9,7 +9,13 @@ import pytest
 
 from snnb.forward.analogue import Analogue
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import called, entry, outputs, refused, setting
+from tests.model_files.conftest import (
+    assert_refused,
+    call_layer,
+    entry,
+    outputs,
+    setting,
+)
 
 OTHERS = [
     "plain_keras24.h5",
@@ -29,8 +35,8 @@ FILES = [
 @pytest.mark.parametrize(
     "name", [*FILES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
 )
-def test_a_file_of_another_keras_computes_what_that_keras_does(recorded, name):
-    path, x, y = recorded(name)
+def test_a_file_of_another_keras_computes_what_that_keras_does(recorded_file, name):
+    path, x, y = recorded_file(name)
     warnings = []
     model = read_model(path, warnings.append)
     assert y.std() > 0.05
@@ -63,7 +69,7 @@ REFUSED = {
         r"layer stem \(Conv2D\): computes in int8_from_float32",
     ),
     "training": (
-        called("stem_bn", training=True),
+        call_layer("stem_bn", training=True),
         r"layer stem_bn \(BatchNormalization\) is called with train",
     ),
     "an activation of Keras's": (
@@ -123,16 +129,18 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_understood_is_named(altered, change, message):
-    path = altered("residual_keras215.h5", change)
-    line = refused(path, message)
+def test_what_is_not_understood_is_named(altered_file, change, message):
+    path = altered_file("residual_keras215.h5", change)
+    line = assert_refused(path, message)
     assert line.startswith(f"{path}: ")
     assert not re.search("TensorFlow|Keras's own", line)
     assert ("may run code" in line) == message.endswith("may run code")
 
 
-def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered):
-    _, x, y = recorded("residual_keras215.h5")
+def test_mixed_precision_is_computed_in_float32_with_a_warning(
+    recorded_file, altered_file
+):
+    _, x, y = recorded_file("residual_keras215.h5")
     policy = {
         "module": "keras",
         "class_name": "Policy",
@@ -141,7 +149,8 @@ def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered
     }
     warnings = []
     model = read_model(
-        altered("residual_keras215.h5", setting("stem", dtype=policy)), warnings.append
+        altered_file("residual_keras215.h5", setting("stem", dtype=policy)),
+        warnings.append,
     )
     np.testing.assert_allclose(outputs(model, x), y, atol=1e-5)
     assert warnings == [
@@ -149,18 +158,18 @@ def test_mixed_precision_is_computed_in_float32_with_a_warning(recorded, altered
     ]
 
 
-def test_relu6_as_an_activation_is_clipped(recorded, altered):
-    _, x, _ = recorded("residual_keras215.h5")
-    clipped = read_model(
-        altered("residual_keras215.h5", setting("hidden", activation="relu6")), len
+def test_relu6_as_an_activation_is_clipped(recorded_file, altered_file):
+    _, x, _ = recorded_file("residual_keras215.h5")
+    clipped_network = read_model(
+        altered_file("residual_keras215.h5", setting("hidden", activation="relu6")), len
     )
-    hidden = clipped.by_name()["hidden"]
+    hidden = clipped_network.by_name()["hidden"]
     larger = replace(
         hidden, weights={**hidden.weights, "kernel": hidden.weights["kernel"] * 100}
     )
-    [behind] = [layer for layer in clipped.layers if "hidden" in layer.inputs]
+    [behind] = [layer for layer in clipped_network.layers if "hidden" in layer.inputs]
     values = Analogue(
-        clipped.with_layers({"hidden": larger}), ["hidden", behind.name]
+        clipped_network.with_layers({"hidden": larger}), ["hidden", behind.name]
     ).values(x)
     assert values[0].max() > 6
     np.testing.assert_array_equal(values[1], np.clip(values[0], 0, 6))

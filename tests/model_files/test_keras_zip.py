@@ -7,53 +7,61 @@ import numpy as np
 import pytest
 
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import changed_archive, outputs, refused
+from tests.model_files.conftest import assert_refused, changed_archive, outputs
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 
-def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(recorded, tmp_path):
-    path, x, y = recorded("residual_keras28.h5")
+def test_hdf5_under_this_name_is_read_as_keras_wrote_it_until_2_11(
+    recorded_file, tmp_path
+):
+    path, x, y = recorded_file("residual_keras28.h5")
     (tmp_path / "net.keras").write_bytes(path.read_bytes())
     np.testing.assert_allclose(
         outputs(read_model(tmp_path / "net.keras", len), x), y, atol=1e-5
     )
 
 
-def test_weights_that_are_compared_with_the_size_of_the_file(recorded, monkeypatch):
+def test_weights_that_are_compared_with_the_size_of_the_file(
+    recorded_file, monkeypatch
+):
     monkeypatch.setattr("snnb.core.machine.SMALL_BYTES", 0)
-    path, x, y = recorded("residual_keras3.keras")
+    path, x, y = recorded_file("residual_keras3.keras")
     np.testing.assert_allclose(outputs(read_model(path, len), x), y, atol=1e-5)
 
 
 @pytest.fixture
-def archive(recorded, tmp_path):
+def archive(recorded_file, tmp_path):
     """Write an archive like the recorded one, with some members replaced, or left out where the value is None."""
-    source = recorded("residual_keras3.keras")[0]
+    source = recorded_file("residual_keras3.keras")[0]
     return lambda members=(), **options: changed_archive(
         source, tmp_path / "net.keras", members, **options
     )
 
 
 @pytest.fixture
-def config(recorded):
-    with zipfile.ZipFile(str(recorded("residual_keras3.keras")[0])) as whole:
-        return json.loads(whole.read(CONFIG))
+def config(recorded_file):
+    with zipfile.ZipFile(
+        str(recorded_file("residual_keras3.keras")[0])
+    ) as whole_archive:
+        return json.loads(whole_archive.read(CONFIG))
 
 
 def test_a_damaged_archive(archive):
     path = archive()
     content = bytearray(path.read_bytes())
     path.write_bytes(content[: len(content) // 2])
-    refused(
+    assert_refused(
         path, "not a complete HDF5 file"
     )  # without its end, nothing shows that it was an archive
     content[content.index(b"HDF") + 30_000] ^= 1
     path.write_bytes(content)
-    refused(path, r"not a complete .keras file \(Bad CRC-32")
-    refused(archive({WEIGHTS: None}), "not a complete .keras file .*model.weights.h5")
-    refused(archive({CONFIG: None}), "not a complete .keras file .*config.json")
-    refused(
+    assert_refused(path, r"not a complete .keras file \(Bad CRC-32")
+    assert_refused(
+        archive({WEIGHTS: None}), "not a complete .keras file .*model.weights.h5"
+    )
+    assert_refused(archive({CONFIG: None}), "not a complete .keras file .*config.json")
+    assert_refused(
         archive({WEIGHTS: b"not at all" * 100}),
         "model.weights.h5: not a complete HDF5 file",
     )
@@ -77,7 +85,7 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
     stem = layers[2]
 
     def check(message):
-        refused(archive({CONFIG: json.dumps(config)}), message)
+        assert_refused(archive({CONFIG: json.dumps(config)}), message)
 
     layers.append(LAMBDA)
     check(r"layer evil \(Lambda\): is not loaded from a file, since it may run")
@@ -99,7 +107,7 @@ def test_what_could_run_code_is_refused_by_name(archive, config):
 
 @pytest.mark.parametrize("text", ["[]", "\x00\xff"])
 def test_a_description_of_nothing(archive, text):
-    refused(
+    assert_refused(
         archive({CONFIG: text.encode("latin-1")}),
         "config.json: not text|does not describe a Keras model",
     )

@@ -7,7 +7,7 @@ import pytest
 
 from snnb.architectures import is_own, own_model
 from snnb.core.errors import InputError
-from tests.model_files.conftest import refused
+from tests.model_files.conftest import assert_refused
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_a_kind_that_is_not_read_says_what_to_do(tmp_path, name, what):
     else:
         path.write_bytes(b"anything")
     assert is_own(str(path))
-    with pytest.raises(InputError, match=what) as raised:
+    with pytest.raises(InputError, match=what) as error_info:
         own_model(str(path))
-    text = str(raised.value)
+    text = str(error_info.value)
     assert text.startswith(str(path))
     assert len(text.splitlines()) == 1
     code = re.findall("`(.*?)`", text)
@@ -48,14 +48,16 @@ def test_a_kind_that_is_not_read_says_what_to_do(tmp_path, name, what):
 def test_a_file_of_another_kind_or_a_folder_is_refused(tmp_path, ending, content):
     path = tmp_path / f"net.{ending}"
     path.mkdir() if content is None else path.write_bytes(content)
-    assert refused(
+    assert assert_refused(
         path, r"not a complete (HDF5|\.onnx) file|it is a pickle|it is an HDF5 file"
     ).startswith(str(path))
 
 
-def test_a_keras_archive_called_h5_needs_another_name(recorded, tmp_path):
-    (tmp_path / "net.h5").write_bytes(recorded("residual_keras3.keras")[0].read_bytes())
-    refused(
+def test_a_keras_archive_called_h5_needs_another_name(recorded_file, tmp_path):
+    (tmp_path / "net.h5").write_bytes(
+        recorded_file("residual_keras3.keras")[0].read_bytes()
+    )
+    assert_refused(
         tmp_path / "net.h5",
         r"is a zip archive, not an HDF5 file; if Keras wrote it, rename it to end in \.keras",
     )

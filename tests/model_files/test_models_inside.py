@@ -8,7 +8,12 @@ import pytest
 
 from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import changed_archive, outputs, redescribe, refused
+from tests.model_files.conftest import (
+    assert_refused,
+    changed_archive,
+    outputs,
+    redescribe,
+)
 
 L = keras.layers
 
@@ -17,7 +22,7 @@ PICTURES = np.random.default_rng(1).random((5, 6, 6, 3)).astype(np.float32)
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}  # of probabilities in float32
 
 
-def saved(path, x, y):
+def save_model(path, x, y):
     """Save a classifier of `y` with random weights; return what it predicts."""
     model = keras.Model(
         x, L.Dense(4, activation="softmax")(L.GlobalAveragePooling2D()(y))
@@ -50,13 +55,13 @@ def test_weights_of_a_model_inside_a_model_come_back(tmp_path, frozen):
     if frozen == "normalisation":
         layers[1].trainable = False
     x = L.Input((6, 6, 3))
-    expected = saved(
+    expected_outputs = save_model(
         tmp_path / "model.h5", x, base(L.ReLU()(base(x, training=False)))
     )  # used twice
-    told = []
-    read = read_model(tmp_path / "model.h5", told.append)
-    assert told == []
-    np.testing.assert_allclose(outputs(read, PICTURES), expected, **TOLERANCE)
+    messages = []
+    read = read_model(tmp_path / "model.h5", messages.append)
+    assert messages == []
+    np.testing.assert_allclose(outputs(read, PICTURES), expected_outputs, **TOLERANCE)
 
 
 def _as_newer(entry, **more):
@@ -83,18 +88,24 @@ def test_a_model_inside_a_model_of_keras_2_4_and_later(tmp_path, sequential):
     if not sequential:
         base = keras.Model(base.inputs, base.outputs, name="base")
     x = L.Input((6, 6, 3))
-    expected = saved(tmp_path / "model.h5", x, base(x))
+    expected_outputs = save_model(tmp_path / "model.h5", x, base(x))
     redescribe(tmp_path / "model.h5", _as_newer)
     np.testing.assert_allclose(
-        outputs(read_model(tmp_path / "model.h5", len), PICTURES), expected, **TOLERANCE
+        outputs(read_model(tmp_path / "model.h5", len), PICTURES),
+        expected_outputs,
+        **TOLERANCE,
     )
 
 
 @pytest.mark.parametrize("kind", ["Functional", "Sequential"])
-def test_a_model_inside_a_keras_file_is_refused_by_its_name(recorded, tmp_path, kind):
-    source = recorded("residual_keras3.keras")[0]
-    with zipfile.ZipFile(str(source)) as whole:
-        description, inside = (json.loads(whole.read("config.json")) for _ in range(2))
+def test_a_model_inside_a_keras_file_is_refused_by_its_name(
+    recorded_file, tmp_path, kind
+):
+    source = recorded_file("residual_keras3.keras")[0]
+    with zipfile.ZipFile(str(source)) as whole_archive:
+        description, inside = (
+            json.loads(whole_archive.read("config.json")) for _ in range(2)
+        )
     inside.update(
         class_name=kind,
         module="keras.src.models.functional",
@@ -106,4 +117,4 @@ def test_a_model_inside_a_keras_file_is_refused_by_its_name(recorded, tmp_path, 
     path = changed_archive(
         source, tmp_path / "net.keras", {"config.json": json.dumps(description)}
     )
-    refused(path, rf"layer base \({kind}\): is a nested model.*or export it as")
+    assert_refused(path, rf"layer base \({kind}\): is a nested model.*or export it as")

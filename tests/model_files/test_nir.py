@@ -18,7 +18,7 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests import random_nir
 from tests.end_to_end.conftest import RECORDED
-from tests.nir_interpreter import interpreted, linear, write
+from tests.nir_interpreter import interpret, linear, write
 from tests.random_nir import input_shape, linear_node
 from tests.simulation.alike import run_engine, spike_trains
 
@@ -52,12 +52,14 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
             y = z
             nodes.append(node)
     ends = [
-        {"type": kind, "shape": np.array(of.shape)}
-        for kind, of in (("Input", x), ("Output", y))
+        {"type": kind, "shape": np.array(end_shape.shape)}
+        for kind, end_shape in (("Input", x), ("Output", y))
     ]
     between = {f"n{i}": node for i, node in enumerate(nodes)}
-    named = {"input": ends[0], **between, "if": ONE, "output": ends[1]}
-    path = write(tmp_path / "net.nir", named, list(zip(named, [*named][1:])))
+    named_nodes = {"input": ends[0], **between, "if": ONE, "output": ends[1]}
+    path = write(
+        tmp_path / "net.nir", named_nodes, list(zip(named_nodes, [*named_nodes][1:]))
+    )
     network = read_nir(path, NirSettings())
     [population] = network.populations
     [current] = Analogue(network).values(
@@ -76,14 +78,14 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
     if not hasattr(nir, "CubaLI"):
         pytest.skip("nir 1.0.1, for Python 3.8, does not read the files of today")
 
-    def flattened(nested, prefix=""):
-        for name, node in nested.nodes.items():
+    def flatten(groups, prefix=""):
+        for name, node in groups.nodes.items():
             if isinstance(node, nir.NIRGraph):
-                yield from flattened(node, f"{prefix}{name}.")
+                yield from flatten(node, f"{prefix}{name}.")
             elif not prefix or not isinstance(node, (nir.Input, nir.Output)):
                 yield prefix + name, node
 
-    compared = 0
+    comparison_count = 0
     for seed in range(40):
         path = write(
             tmp_path / "net.nir",
@@ -94,12 +96,12 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
             library = nir.read(path, type_check=False)
         except ValueError:  # the shapes that it infers are wrong with groups, and with `same` and strides
             continue
-        compared += 1
-        found = dict(flattened(library))
+        comparison_count += 1
+        found_nodes = dict(flatten(library))
         assert {
             name for name, node in graph.nodes.items() if node.kind != "identity"
-        } == set(found)
-        for name, node in found.items():
+        } == set(found_nodes)
+        for name, node in found_nodes.items():
             assert type(node).__name__ == graph.nodes[name].kind
             for key in PARAMETERS[type(node).__name__]:
                 if key != "shape":
@@ -114,9 +116,9 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
             for source in read
         }
         assert {
-            edge for edge in map(tuple, library.edges) if set(edge) <= set(found)
+            edge for edge in map(tuple, library.edges) if set(edge) <= set(found_nodes)
         } <= edges
-    assert compared > 5
+    assert comparison_count > 5
 
 
 def affine(outputs, inputs):
@@ -154,7 +156,7 @@ CONV = {"type": "Conv2d", "weight": np.ones((1, 4, 3, 3)), "bias": np.zeros(1), 
 
 
 @pytest.mark.parametrize(
-    ("changed", "edges", "message"),
+    ("changes", "edges", "message"),
     [
         ({}, [("lif", "gone")], "the edge from lif to gone names node gone, which does not exist"),
         ({}, [("lif", "second")], "the edge from lif to second is listed twice"),
@@ -190,13 +192,13 @@ CONV = {"type": "Conv2d", "weight": np.ones((1, 4, 3, 3)), "bias": np.zeros(1), 
           "last": lif(9000)}, [], r"node second \(Affine\) and the linear nodes before it are not a convolution"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_names_the_node(changed, edges, message, tmp_path):
-    nodes, listed = graph(**changed)
-    path = write(tmp_path / "net.nir", nodes, listed + edges)
-    with pytest.raises(InputError, match=message) as raised:
+def test_a_file_that_cannot_be_read_names_the_node(changes, edges, message, tmp_path):
+    nodes, edge_list = graph(**changes)
+    path = write(tmp_path / "net.nir", nodes, edge_list + edges)
+    with pytest.raises(InputError, match=message) as error_info:
         read_nir(path, NirSettings(time_step=1e-3))
-    assert str(raised.value).startswith(f"{path}: ")
-    assert len(str(raised.value).splitlines()) == 1
+    assert str(error_info.value).startswith(f"{path}: ")
+    assert len(str(error_info.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -233,22 +235,27 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
 
 def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
     pytest.importorskip("nir")
-    parsed = RECORDED / "parse/mini_network_parsed.h5"
-    with build_graph(parsed, tmp_path / "graph.h5") as graph:
+    parsed_path = RECORDED / "parse/mini_network_parsed.h5"
+    with build_graph(parsed_path, tmp_path / "graph.h5") as graph:
         export(graph, "nir", tmp_path / "net.nir")
-    converted, again = (
-        read_network(parsed),
+    converted_network, again = (
+        read_network(parsed_path),
         read_nir(tmp_path / "net.nir", NirSettings(time_step=1, nir_reset="subtract")),
     )
     x = np.load(RECORDED / "dataset/x_test.npy")[:90] / np.float32(16)
     # A spike that subtracts the float32 number below 1 in place of 1 shows after about 1000 steps.
     settings = SimulationSettings(samples=len(x), duration=1000, initial_potential=0.0)
-    counts, own = (
-        run_engine(EventEngine, net, settings, x).counts for net in (converted, again)
+    counts, own_counts = (
+        run_engine(EventEngine, net, settings, x).counts
+        for net in (converted_network, again)
     )
-    *layers, _ = converted.populations  # the last one draws its spikes at random
-    for population, other in zip(layers, again.populations):
-        np.testing.assert_array_equal(own[other.name], counts[population.name])
+    *layers, _ = (
+        converted_network.populations
+    )  # the last one draws its spikes at random
+    for population, other_population in zip(layers, again.populations):
+        np.testing.assert_array_equal(
+            own_counts[other_population.name], counts[population.name]
+        )
 
 
 def test_paths_of_different_delays_are_several_synapses(tmp_path):
@@ -282,7 +289,7 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     path = write(tmp_path / "net.nir", nodes, edges)
     net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (samples, steps, *nodes["input"]["shape"]))
-    values = [interpreted(nodes, edges, frames, random_nir.DT, reset) for frames in x]
+    values = [interpret(nodes, edges, frames, random_nir.DT, reset) for frames in x]
     frames = np.array(
         [
             [rows_first(frame).reshape(net.input.shape) for frame in sample]
@@ -293,21 +300,21 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     settings = SimulationSettings(
         samples=samples, duration=steps, input="steps", record_spikes=samples
     )
-    found = run_engine(engine, net, settings, InputSteps.dense(frames))
+    found_result = run_engine(engine, net, settings, InputSteps.dense(frames))
     for population in net.populations:
-        of_steps = [
+        step_values = [
             [rows_first(step[population.name]).reshape(-1) for step in sample]
             for sample in values
         ]
         if not population.neuron.spikes:
             np.testing.assert_array_equal(
-                found.readout.reshape(samples, -1), np.max(of_steps, axis=1)
+                found_result.readout.reshape(samples, -1), np.max(step_values, axis=1)
             )
             continue
         spikes = spike_trains(
-            found.spikes[population.name], samples, steps, population.size
+            found_result.spikes[population.name], samples, steps, population.size
         )
-        np.testing.assert_array_equal(spikes, of_steps, population.name)
+        np.testing.assert_array_equal(spikes, step_values, population.name)
 
 
 def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
@@ -335,13 +342,17 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     counts = run_engine(
         EventEngine, net, settings, InputSteps.dense(np.float32(x))
     ).counts
-    found = {}
+    found_spikes = {}
     for reset in ("subtract_delayed", "subtract"):
-        values = interpreted(nodes, edges, x[0], random_nir.DT, reset)
-        found[reset] = [sum(step[name] for step in values) for name in ("lif", "last")]
-    for name, expected, other in zip(("lif", "last"), *found.values()):
-        np.testing.assert_array_equal(counts[name].ravel(), expected)
-        assert (expected != other).any()
+        values = interpret(nodes, edges, x[0], random_nir.DT, reset)
+        found_spikes[reset] = [
+            sum(step[name] for step in values) for name in ("lif", "last")
+        ]
+    for name, expected_spikes, other_spikes in zip(
+        ("lif", "last"), *found_spikes.values()
+    ):
+        np.testing.assert_array_equal(counts[name].ravel(), expected_spikes)
+        assert (expected_spikes != other_spikes).any()
     with pytest.raises(
         InputError, match=r"node lif \(LIF\) keeps nothing of a potential"
     ):

@@ -15,7 +15,7 @@ from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.onnx_model import outputs_of_file, read_onnx
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.read_model import read_trained
-from tests.model_files.conftest import outputs, refused
+from tests.model_files.conftest import outputs, assert_refused
 
 RANDOM = np.random.default_rng(5)
 
@@ -535,7 +535,7 @@ def test_torch_pads_before_an_average_in_ceil_mode(tmp_path):
 )
 def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     path = written(tmp_path / "net.onnx", nodes, **constants)
-    assert not re.search("docs/|TensorFlow", refused(path, message))
+    assert not re.search("docs/|TensorFlow", assert_refused(path, message))
 
 
 @pytest.mark.parametrize("weight", [1e39, np.inf, np.nan])
@@ -545,7 +545,7 @@ def test_weights_that_float32_does_not_hold_are_refused(tmp_path, weight):
     path = written(
         tmp_path / "net.onnx", [node("Conv", "x,w", "c"), node("Relu", "c")], w=kernel
     )
-    refused(
+    assert_refused(
         path,
         "its kernel holds numbers that float32 does not hold, or NaN; change this part",
     )
@@ -561,7 +561,7 @@ def test_weights_that_float32_does_not_hold_are_refused(tmp_path, weight):
     ],
 )
 def test_what_is_wrong_with_the_model_as_a_whole(tmp_path, changes, message):
-    refused(written(tmp_path / "net.onnx", [node("Relu")], **changes), message)
+    assert_refused(written(tmp_path / "net.onnx", [node("Relu")], **changes), message)
 
 
 def test_numbers_that_are_not_all_there(tmp_path):
@@ -574,7 +574,7 @@ def test_numbers_that_are_not_all_there(tmp_path):
     ):  # more numbers than there are, and of an unknown type
         weights.dims[0], weights.data_type = first, kind
         path.write_bytes(model.SerializeToString())
-        refused(path, ": w is damaged")
+        assert_refused(path, ": w is damaged")
 
 
 def test_only_the_layers_that_the_output_depends_on_are_read(tmp_path):
@@ -638,7 +638,7 @@ def test_a_bug_in_the_reader_of_an_operator_is_an_internal_error(
 )
 def test_faults_of_a_model_remain_faults_of_the_model(tmp_path, wrong, message):
     constants = {"w": CONV["w"], "empty": np.zeros(0, np.float32)}
-    refused(written(tmp_path / "net.onnx", [wrong], **constants), message)
+    assert_refused(written(tmp_path / "net.onnx", [wrong], **constants), message)
 
 
 def test_the_windows_of_a_pooling_are_limited_by_memory(tmp_path):

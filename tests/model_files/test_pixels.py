@@ -24,14 +24,14 @@ def conv(layers, image, **settings):
     return layers.Flatten()(x)
 
 
-def pooled(layers, image):
+def pool(layers, image):
     image = layers.Dropout(0.5)(layers.AveragePooling2D(2, padding="same")(image))
     return layers.Flatten()(layers.Conv2D(4, 2)(layers.MaxPooling2D((2, 1))(image)))
 
 
 def several(layers, image):
-    whole = layers.Dense(4)(layers.GlobalAveragePooling2D()(image))
-    return layers.Concatenate()([conv(layers, image, use_bias=False), whole])
+    whole_layer = layers.Dense(4)(layers.GlobalAveragePooling2D()(image))
+    return layers.Concatenate()([conv(layers, image, use_bias=False), whole_layer])
 
 
 NETWORKS = {
@@ -49,7 +49,7 @@ NETWORKS = {
     "dense": lambda layers, image: layers.Dense(6, activation="relu")(
         layers.Flatten()(image)
     ),
-    "poolings before": pooled,
+    "poolings before": pool,
     "several readers": several,
 }
 APART = {
@@ -82,16 +82,18 @@ def network(keras, make, channels=3):
     return model
 
 
-def preprocessed(keras, raw, mode):
+def preprocess(keras, raw, mode):
     return keras.applications.imagenet_utils.preprocess_input(
         raw.astype(np.float64), mode=mode
     ).astype(np.float32)
 
 
-def equal(folded, x, expected):
-    scale = np.abs(expected).max()
+def equal(folded_network, x, expected_outputs):
+    scale = np.abs(expected_outputs).max()
     assert scale > 0.5
-    np.testing.assert_allclose(outputs(folded, x), expected, atol=2e-6 * scale + 1e-5)
+    np.testing.assert_allclose(
+        outputs(folded_network, x), expected_outputs, atol=2e-6 * scale + 1e-5
+    )
 
 
 CASES = [
@@ -121,20 +123,20 @@ FAST += [("normalisation of positions", "torch")]
 def test_it_equals_the_preprocessing_of_keras(keras, name, mode):
     model = network(keras, {**NETWORKS, **APART}[name])
     raw = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3))
-    expected = model.predict(preprocessed(keras, raw, mode))
-    told = []
+    expected_outputs = model.predict(preprocess(keras, raw, mode))
+    messages = []
     if mode == "caffe" and name in APART:
         with pytest.raises(
             InputError,
             match=r"--pixels caffe: layer \w+ \(\w+\) processes channels separately",
         ):
-            fold_pixels(trained_network(model), mode, told.append)
+            fold_pixels(trained_network(model), mode, messages.append)
         return
     before = trained_network(model)
-    folded = fold_pixels(before, mode, told.append)
-    equal(folded, (raw / 255).astype(np.float32), expected)
-    assert told == []
-    assert folded.by_name().keys() == before.by_name().keys()
+    folded_pixels = fold_pixels(before, mode, messages.append)
+    equal(folded_pixels, (raw / 255).astype(np.float32), expected_outputs)
+    assert messages == []
+    assert folded_pixels.by_name().keys() == before.by_name().keys()
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,10 @@ def test_mean_and_deviation_are_those_of_torchvision(keras, text, mean, std):
     channels = 1 if mean == [0.1307] else 3
     model = network(keras, conv, channels)
     x = np.random.default_rng(5).random((6, 9, 8, channels)).astype(np.float32)
-    expected = model.predict(
+    expected_outputs = model.predict(
         (x - np.array(mean, np.float32)) / np.array(std, np.float32)
     )
-    equal(fold_pixels(trained_network(model), text, len), x, expected)
+    equal(fold_pixels(trained_network(model), text, len), x, expected_outputs)
 
 
 def padded_same(layers, image):
@@ -205,13 +207,13 @@ BORDERS = [(make, mode) for make in PADDED for mode in ("torch", "caffe", "tf")]
 @pytest.mark.parametrize(("make", "mode"), BORDERS)
 def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
     model = network(keras, lambda layers, image: layers.Flatten()(make(layers, image)))
-    raw, told = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3)), []
-    expected = model.predict(preprocessed(keras, raw, mode))
+    raw, messages = np.random.default_rng(4).integers(0, 256, (6, 9, 8, 3)), []
+    expected_outputs = model.predict(preprocess(keras, raw, mode))
     x = (raw / 255).astype(np.float32)
-    folded = fold_pixels(trained_network(model), mode, told.append)
-    equal(folded, x, expected)
-    assert told == []
-    added = {layer.name for layer in folded.layers} - {
+    folded_pixels = fold_pixels(trained_network(model), mode, messages.append)
+    equal(folded_pixels, x, expected_outputs)
+    assert messages == []
+    added_names = {layer.name for layer in folded_pixels.layers} - {
         layer.name for layer in model.layers
     }
     before = {
@@ -219,7 +221,9 @@ def test_zeros_that_a_layer_pads_stay_the_mean(keras, make, mode):
         padded_in_part: "first",
         padded_normalisation: "zero_padding2d",
     }
-    assert [name.split("_less")[0] for name in added] == [before.get(make, "edge")]
+    assert [name.split("_less")[0] for name in added_names] == [
+        before.get(make, "edge")
+    ]
 
 
 def test_black_without_a_mean_needs_no_layer(keras):

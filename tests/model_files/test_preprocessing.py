@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from snnb.model_files.read_model import read_model
-from tests.model_files.conftest import called, entry, outputs, refused, setting
+from tests.model_files.conftest import (
+    assert_refused,
+    call_layer,
+    entry,
+    outputs,
+    setting,
+)
 
 NEWER = [
     "preprocessed_keras3.h5",
@@ -24,14 +30,14 @@ RESCALING = r"layer rescaling \(Rescaling\)"
         *(pytest.param(n, marks=pytest.mark.slow) for n in [AUGMENTED, *NEWER[:3]]),
     ],
 )
-def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded, name):
-    path, x, y = recorded(name)
+def test_pixels_in_0_to_1_give_what_keras_predicts_of_0_to_255(recorded_file, name):
+    path, x, y = recorded_file(name)
     assert x.max() > 200
     assert y.std(axis=0).max() > 0.3
-    told = []
-    model = read_model(path, told.append)
+    messages = []
+    model = read_model(path, messages.append)
     np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
-    [message] = told
+    [message] = messages
     assert message.endswith(
         ": folded into the first weights; the model takes pixels of 0-255"
     )
@@ -56,30 +62,32 @@ def fixed(mean, variance):
         pytest.param(lambda values: [[[values]]], marks=pytest.mark.slow),
     ],
 )
-def test_statistics_in_the_description(recorded, altered, write):
+def test_statistics_in_the_description(recorded_file, altered_file, write):
     """With the statistics that the file has as weights, so that Keras's own prediction is the reference."""
     import h5py
 
-    path, x, y = recorded(PREPROCESSED)
+    path, x, y = recorded_file(PREPROCESSED)
     with h5py.File(str(path), "r") as file:
-        stored = file["model_weights/statistics"]
+        stored_group = file["model_weights/statistics"]
         mean, variance = (
-            stored[f"{name}:0"][()].tolist() for name in ("mean", "variance")
+            stored_group[f"{name}:0"][()].tolist() for name in ("mean", "variance")
         )
     assert len(mean) == 3
-    model = read_model(altered(PREPROCESSED, fixed(write(mean), write(variance))), len)
-    np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
-    other = read_model(
-        altered(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len
+    model = read_model(
+        altered_file(PREPROCESSED, fixed(write(mean), write(variance))), len
     )
-    assert np.abs(outputs(other, x / np.float32(255)) - y).max() > 0.1
+    np.testing.assert_allclose(outputs(model, x / np.float32(255)), y, atol=2e-6)
+    other_network = read_model(
+        altered_file(PREPROCESSED, fixed(write([0.9, 0.9, 0.9]), write(variance))), len
+    )
+    assert np.abs(outputs(other_network, x / np.float32(255)) - y).max() > 0.1
 
 
-def test_a_factor_for_each_channel(recorded, altered):
-    _, x, y = recorded(AUGMENTED)
+def test_a_factor_for_each_channel(recorded_file, altered_file):
+    _, x, y = recorded_file(AUGMENTED)
     scale, offset = np.array([0.02, 0.03, 0.04]), np.array([0.5, -1, 0])
     model = read_model(
-        altered(
+        altered_file(
             AUGMENTED,
             setting("rescaling", scale=scale.tolist(), offset=offset.tolist()),
         ),
@@ -100,26 +108,26 @@ def test_a_factor_for_each_channel(recorded, altered):
     ],
 )
 def test_the_pixels_given_come_before_the_layers(
-    recorded, altered, scale, pixels, brightest
+    recorded_file, altered_file, scale, pixels, brightest
 ):
     """The altered network computes of x / 255 what the recorded one computes of x."""
-    _, x, y = recorded(PREPROCESSED)
+    _, x, y = recorded_file(PREPROCESSED)
     model = read_model(
-        altered(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels
+        altered_file(PREPROCESSED, setting("rescaling", scale=scale)), len, pixels
     )
     np.testing.assert_allclose(outputs(model, x / np.float32(brightest)), y, atol=2e-6)
 
 
 @pytest.mark.parametrize("pixels", ["0-1", "torch", "caffe", "mean=0.5,std=0.5"])
-def test_other_pixels_than_the_layers_take_are_refused(recorded, pixels):
-    refused(
-        recorded(PREPROCESSED)[0],
+def test_other_pixels_than_the_layers_take_are_refused(recorded_file, pixels):
+    assert_refused(
+        recorded_file(PREPROCESSED)[0],
         rf"^--pixels {pixels}: the model has {RESCALING}.*; omit --pixels",
         pixels,
     )
 
 
-def moved(layers, model):
+def move_layers(layers, model):
     """Let the convolution read the picture, and the rescaling its output."""
     layers["conv"]["inbound_nodes"][0][0][0] = "picture"
     layers["rescaling"]["inbound_nodes"][0][0][0] = "conv"
@@ -138,7 +146,7 @@ def moved(layers, model):
     model["config"]["layers"] = [layers[name] for name in order]
 
 
-def skipped(layers, model):
+def skip_layer(layers, model):
     layers["flat"]["inbound_nodes"][0].append(["picture", 0, 0, {}])
 
 
@@ -146,12 +154,12 @@ def skipped(layers, model):
     ("change", "message"),
     [
         (
-            moved,
+            move_layers,
             rf"{RESCALING} is not at the start of the model; remove it, .* give --pixels 0-255",
         ),
-        (skipped, rf"{RESCALING} is skipped by another layer; remove it"),
+        (skip_layer, rf"{RESCALING} is skipped by another layer; remove it"),
         (
-            called("contrast", training=True),
+            call_layer("contrast", training=True),
             r"layer contrast \(RandomContrast\) is called with training=True; remove",
         ),
         (
@@ -181,5 +189,5 @@ def skipped(layers, model):
         (fixed([1, 2], [1, 1]), "does not apply to this model, which takes 3 channels"),
     ],
 )
-def test_what_cannot_be_folded_is_named(altered, change, message):
-    refused(altered(PREPROCESSED, change), message)
+def test_what_cannot_be_folded_is_named(altered_file, change, message):
+    assert_refused(altered_file(PREPROCESSED, change), message)

@@ -40,36 +40,36 @@ def _counts(network, pictures, interval):
     """Count the spikes of the output for each picture, of which one begins every `interval` steps."""
     populations, last = network.populations, network.output.name
     potential = {p.name: np.full(p.size, 0.5) for p in populations}
-    found = np.zeros((len(pictures), network.output.size), int)
+    found_counts = np.zeros((len(pictures), network.output.size), int)
     for now in range(interval * (len(pictures) - 1) + network.output.window[1]):
         begun = [
             (number, now - number * interval)
             for number in range(len(pictures))
             if now >= number * interval
         ]
-        sent = {
+        spikes_sent = {
             "input": sum(
                 (pictures[n] for n, step in begun if step < STEPS), np.zeros(4)
             )
         }
         for p in populations:
-            first, end = p.window
+            first_window, end = p.window
             for projection in p.projections:
-                potential[p.name] += sent[
+                potential[p.name] += spikes_sent[
                     projection.input
                 ] @ projection.weights().reshape(-1, p.size)
             potential[p.name] += p.bias * sum(
-                first - STEPS <= step < first for _, step in begun
+                first_window - STEPS <= step < first_window for _, step in begun
             )
-            owner = [number for number, step in begun if first <= step < end]
-            sent[p.name] = (potential[p.name] >= 1) & bool(owner)
-            potential[p.name] -= sent[p.name]
+            owner = [number for number, step in begun if first_window <= step < end]
+            spikes_sent[p.name] = (potential[p.name] >= 1) & bool(owner)
+            potential[p.name] -= spikes_sent[p.name]
             if any(step == end - 1 for _, step in begun):
                 potential[p.name][:] = 0.5
             if p.name == last:
                 for number in owner:
-                    found[number] += sent[p.name]
-    return found
+                    found_counts[number] += spikes_sent[p.name]
+    return found_counts
 
 
 @pytest.mark.parametrize(("skip", "windows"), [(False, 2), (True, 3)])

@@ -10,11 +10,11 @@ from snnb.forward.analogue import Analogue
 from snnb.model_files.keras_files import CONVERTED
 from snnb.model_files.read_model import read_model
 from snnb.network.layers import KERAS_KINDS
-from tests.model_files.conftest import redescribe, refused
+from tests.model_files.conftest import assert_refused, redescribe
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved_model(tmp_path_factory):
     """A model with branches, and what layers take beside numbers: initialisers, a regulariser, a constraint."""
     from snnb.model_files.keras import keras
 
@@ -43,11 +43,11 @@ def saved(tmp_path_factory):
 
 
 @pytest.fixture
-def altered(saved, tmp_path):
+def altered_file(saved_model, tmp_path):
     """Copy the model's file with another description of it."""
 
     def alter(change):
-        path = Path(shutil.copy(saved[0], tmp_path / "net.h5"))
+        path = Path(shutil.copy(saved_model[0], tmp_path / "net.h5"))
         redescribe(path, change)
         return path
 
@@ -55,7 +55,7 @@ def altered(saved, tmp_path):
 
 
 def refusal(path, message):
-    assert refused(path, message).startswith(f"{path}: ")
+    assert assert_refused(path, message).startswith(f"{path}: ")
 
 
 def assert_computes(path, model):
@@ -65,8 +65,8 @@ def assert_computes(path, model):
     )
 
 
-def test_a_model_comes_back_with_its_weights(saved):
-    assert_computes(*saved)
+def test_a_model_comes_back_with_its_weights(saved_model):
+    assert_computes(*saved_model)
 
 
 def harm(x):
@@ -146,10 +146,10 @@ def conv(description):
 
 
 @pytest.mark.parametrize("change", HARM.values(), ids=HARM)
-def test_what_could_run_is_refused_or_not_read(altered, saved, change):
-    path = altered(change)
+def test_what_could_run_is_refused_or_not_read(altered_file, saved_model, change):
+    path = altered_file(change)
     if change in UNREAD:
-        assert_computes(path, saved[1])
+        assert_computes(path, saved_model[1])
     else:
         refusal(
             path,
@@ -157,13 +157,13 @@ def test_what_could_run_is_refused_or_not_read(altered, saved, change):
         )
 
 
-def test_the_layer_and_its_kind_are_named(altered):
+def test_the_layer_and_its_kind_are_named(altered_file):
     refusal(
-        altered(HARM["a Lambda"]),
+        altered_file(HARM["a Lambda"]),
         r"net\.h5: layer evil \(Lambda\): is not loaded from a file, since it may run",
     )
     refusal(
-        altered(HARM["a function of a module"]),
+        altered_file(HARM["a function of a module"]),
         r"layer conv2d\w* \(Conv2D\): activation deserialize: ",
     )
 
@@ -194,12 +194,12 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
-def test_a_description_that_is_none_is_refused(altered, change):
-    refusal(altered(change), r"net\.h5")
+def test_a_description_that_is_none_is_refused(altered_file, change):
+    refusal(altered_file(change), r"net\.h5")
 
 
-def test_what_is_no_model_file_is_refused(saved, tmp_path):
-    saved[1].save_weights(str(tmp_path / "weights.h5"))
+def test_what_is_no_model_file_is_refused(saved_model, tmp_path):
+    saved_model[1].save_weights(str(tmp_path / "weights.h5"))
     refusal(tmp_path / "weights.h5", "holds weights without a model")
 
 

@@ -16,17 +16,17 @@ DENSE = "model_weights/07Dense_4"
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory):
+def parsed_path(tmp_path_factory):
     keras.backend.clear_session()  # Keras numbers the arrays of a layer whose name it has met before
     return save(branched(), tmp_path_factory.mktemp("parse") / "net_parsed.h5")
 
 
 @pytest.fixture
-def copy(parsed, tmp_path):
-    return shutil.copy(parsed, tmp_path / "net_parsed.h5")
+def copy(parsed_path, tmp_path):
+    return shutil.copy(parsed_path, tmp_path / "net_parsed.h5")
 
 
-def refused(path, message):
+def assert_refused(path, message):
     with pytest.raises(InputError, match=message) as error:
         read_network(path)
     assert str(path) in str(error.value)
@@ -43,20 +43,20 @@ def test_the_input_is_called_input_whatever_keras_calls_it(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    refused(tmp_path / "none.h5", "no such file")
+    assert_refused(tmp_path / "none.h5", "no such file")
 
 
 @pytest.mark.parametrize("keep", [100, 0.5])
 def test_a_truncated_file(copy, keep):
     data = copy.read_bytes()
     copy.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
-    refused(copy, "not a complete HDF5 file")
+    assert_refused(copy, "not a complete HDF5 file")
 
 
 def test_a_file_of_another_kind(copy):
     with h5py.File(str(copy), "r+") as file:
         del file.attrs["model_config"]
-    refused(copy, "not a parsed Keras model")
+    assert_refused(copy, "not a parsed Keras model")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_arrays_that_are_missing_or_of_another_shape(copy, name, value, message)
         del file[f"{DENSE}/07Dense_4/{name}:0"]
         if value is not None:
             file[f"{DENSE}/07Dense_4"].create_dataset(f"{name}:0", data=value)
-    refused(copy, message)
+    assert_refused(copy, message)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_a_configuration_that_cannot_be(copy, number, changes):
         model = json.loads(file.attrs["model_config"])
         model["config"]["layers"][number]["config"].update(changes)
         file.attrs["model_config"] = json.dumps(model).encode()
-    refused(copy, r"^.*net_parsed\.h5.*$")
+    assert_refused(copy, r"^.*net_parsed\.h5.*$")

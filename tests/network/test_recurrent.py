@@ -24,7 +24,7 @@ def dense(source, rows, units, **delayed):
 
 def recurrent():
     """Two populations in a cycle, the first of which also reads itself, and a leaky integrator."""
-    one = Neuron(
+    neuron = Neuron(
         np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1
     )
     two = Neuron(0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
@@ -37,7 +37,7 @@ def recurrent():
     return Network(
         (
             Volume("input", (4,)),
-            Population("one", (3,), "Dense", onto, np.full(3, 0.5, np.float32), "linear", neuron=one),
+            Population("one", (3,), "Dense", onto, np.full(3, 0.5, np.float32), "linear", neuron=neuron),
             Population("two", (2,), "Dense", (dense("one", 3, 2),), np.zeros(2, np.float32), "linear", neuron=two),
             Reindexed("flat", (2,), Flatten(), ("two",)),
             Population("out", (2,), "Dense", (dense("flat", 2, 2),), np.zeros(2, np.float32), "linear",
@@ -46,7 +46,7 @@ def recurrent():
     )  # fmt: skip
 
 
-def stored(network, path):
+def store(network, path):
     with h5py.File(path, "w") as file:
         write_network(network, file.create_group(SPIKING))
     return read_network(path)
@@ -54,7 +54,7 @@ def stored(network, path):
 
 def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
     network = recurrent()
-    read = stored(network, tmp_path / "net.h5")
+    read = store(network, tmp_path / "net.h5")
     assert [volume.name for volume in read.volumes] == [
         volume.name for volume in network.volumes
     ]
@@ -79,7 +79,7 @@ def test_a_number_that_does_not_fit_its_population_is_refused(name, values, tmp_
     network = recurrent()
     object.__setattr__(network.output.neuron, FIELDS[name], np.asarray(values))
     with pytest.raises(InputError, match=f"out .*{name}"):
-        stored(network, tmp_path / "net.h5")
+        store(network, tmp_path / "net.h5")
 
 
 def test_a_cycle_is_no_endless_path():

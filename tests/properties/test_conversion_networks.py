@@ -16,7 +16,7 @@ from snnb.training.keras_model import trained_network
 from tests.conversion.conftest import (
     assert_computes,
     examples,
-    parsed,
+    parse,
     set_random_weights,
 )
 from tests.conversion.test_toolbox_parser import assert_equal, both
@@ -38,8 +38,12 @@ def weighted_maps(draw, x):
     if not small_enough(x, kernel):
         padding = "same"
     separate = draw(st.sampled_from(["own", "Activation", "ReLU"]))
-    own = "relu" if separate == "own" else "linear"
-    common = {"padding": padding, "use_bias": draw(st.booleans()), "activation": own}
+    activation = "relu" if separate == "own" else "linear"
+    common = {
+        "padding": padding,
+        "use_bias": draw(st.booleans()),
+        "activation": activation,
+    }
     if draw(st.integers(0, 3)) == 0:
         x = L.DepthwiseConv2D(kernel, strides=draw(st.integers(1, 2)), **common)(x)
     else:
@@ -90,7 +94,7 @@ def blocks(draw, x):
 
 @st.composite
 def networks(draw):
-    first = x = L.Input(
+    first_input = x = L.Input(
         (draw(st.integers(4, 9)), draw(st.integers(4, 9)), draw(st.integers(1, 3)))
     )
     x = draw(weighted_maps(x))
@@ -105,11 +109,11 @@ def networks(draw):
     x = L.Dense(
         draw(st.integers(2, 5)), activation=draw(st.sampled_from(["linear", "softmax"]))
     )(x)
-    model = keras.Model(first, x)
+    model = keras.Model(first_input, x)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     set_random_weights(model, random)
-    samples = random.random((20, *first.shape[1:])) * (
-        random.random((20, *first.shape[1:])) < 0.8
+    samples = random.random((20, *first_input.shape[1:])) * (
+        random.random((20, *first_input.shape[1:])) < 0.8
     )
     return model, samples.astype(np.float32)
 
@@ -127,7 +131,7 @@ def test_parsing_and_normalisation_are_those_of_the_toolbox(
     model, x = network
     settings, network = (
         ConversionSettings(batch_size=batch_size, percentile=percentile),
-        parsed(model),
+        parse(model),
     )
     assert_computes(network, model, x, tolerance=1e-4)
     names = [population.name for population in with_weights(network)]
@@ -136,18 +140,22 @@ def test_parsing_and_normalisation_are_those_of_the_toolbox(
         names, Analogue(network, names).values(x[: len(x) - len(x) % batch_size])
     ):
         nonzero = values[values != 0]
-        expected = np.percentile(nonzero, percentile) if nonzero.size else 1
-        assert activity.percentiles[name] == pytest.approx(expected, rel=1e-5)
+        expected_scale = np.percentile(nonzero, percentile) if nonzero.size else 1
+        assert activity.percentiles[name] == pytest.approx(expected_scale, rel=1e-5)
     if (
         min(activity.percentiles.values()) <= 0
     ):  # a linear output layer most of whose values are negative
         return
     ours = convert(trained_network(model), x_norm=x, settings=settings)
     scales = [ours.scale_factors[name] for name in names]
-    for scale, scaled, values in zip(
-        scales, *(Analogue(each, names).values(x) for each in (ours.parsed, network))
+    for scale, scaled_values, values in zip(
+        scales,
+        *(
+            Analogue(network_part, names).values(x)
+            for network_part in (ours.parsed, network)
+        ),
     ):
-        np.testing.assert_allclose(scaled * scale, values, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(scaled_values * scale, values, rtol=1e-3, atol=1e-4)
     try:
         _, theirs = both(model, x, settings)
     except (
@@ -192,8 +200,10 @@ def check_percentile(parts, percentile):
     for part in parts:
         tail.add(part)
     nonzero = values[values != 0]
-    expected = np.percentile(nonzero, percentile) if nonzero.size else 1
+    expected_scale = np.percentile(nonzero, percentile) if nonzero.size else 1
     # numpy 2 interpolates in float32
     rounding = 1e-6 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 0
-    assert abs(tail.result() - expected) <= rounding * np.abs(values).max(initial=1)
+    assert abs(tail.result() - expected_scale) <= rounding * np.abs(values).max(
+        initial=1
+    )
     assert tail.negative == (values < 0).sum()

@@ -37,33 +37,35 @@ CORES = 5
 
 def unique_pairs(network):
     """All (source, target) ids that are connected: int64, shape (synapses, 2), walked tap by tap."""
-    found, first = [np.empty((0, 2), np.int64)], network.input.size
+    found_pairs, first_size = [np.empty((0, 2), np.int64)], network.input.size
     for volume, ids in network.ids():
         for projection, read in zip(getattr(volume, "projections", ()), ids):
             rows, columns, filters = (
                 getattr(projection.geometry, name)
                 for name in ("rows", "columns", "filters")
             )
-            dense, each = (
+            dense, multiplier = (
                 projection.geometry.pairing == "dense",
                 projection.geometry.multiplier,
             )
             for row, to_row in zip(rows.input, rows.output):
                 for column, to_column in zip(columns.input, columns.output):
                     for channel, source in enumerate(read[row, column]):
-                        own = np.arange(each) + (0 if dense else channel * each)
-                        targets = (
-                            first
-                            + (to_row * columns.outputs + to_column) * filters
-                            + own
+                        own_indices = np.arange(multiplier) + (
+                            0 if dense else channel * multiplier
                         )
-                        found.append(
-                            np.stack([np.full(each, source), targets], axis=1)[
-                                : each if source >= 0 else 0
+                        targets = (
+                            first_size
+                            + (to_row * columns.outputs + to_column) * filters
+                            + own_indices
+                        )
+                        found_pairs.append(
+                            np.stack([np.full(multiplier, source), targets], axis=1)[
+                                : multiplier if source >= 0 else 0
                             ]
                         )
-        first += volume.size if ids else 0
-    return np.unique(np.concatenate(found), axis=0)
+        first_size += volume.size if ids else 0
+    return np.unique(np.concatenate(found_pairs), axis=0)
 
 
 @examples(2, 10)
@@ -74,7 +76,7 @@ def test_every_count_is_that_of_the_unique_pairs(architecture, together):
         patch.setattr(geometry, "SOURCES", together)
         folder = Path(name)
         network, _ = _network(
-            architecture, folder / "r_parsed.h5", rounded=True, toolbox=False
+            architecture, folder / "r_parsed.h5", is_rounded=True, toolbox=False
         )
         random = np.random.default_rng(architecture[-1])
         neurons = [network.input, *network.populations]
@@ -107,13 +109,15 @@ def _assert_all_state(pairs, network, counts, graph):
     np.testing.assert_array_equal(
         np.concatenate([out.ravel() for out in network.fan_out().values()]), leaving
     )
-    found = rate_statistics(
+    found_statistics = rate_statistics(
         network,
         Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}),
         STEPS,
     )
-    assert found["synapses"] == synapses
-    assert found["synaptic_operations_per_sample"] == pytest.approx(operations)
+    assert found_statistics["synapses"] == synapses
+    assert found_statistics["synaptic_operations_per_sample"] == pytest.approx(
+        operations
+    )
     assert (
         graph.number_of_edges(),
         sum(summary.edges for summary in graph.summary()),

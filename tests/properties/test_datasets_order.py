@@ -16,9 +16,10 @@ def test_no_class_is_off_its_share_by_more_than_the_halves_of_all(labels, seed):
     classes = np.count_nonzero(sizes)
     for prefix in range(1, len(labels) + 1):
         share = prefix * sizes / len(labels)
-        found = np.bincount(labels[order[:prefix]], minlength=len(sizes))
+        found_counts = np.bincount(labels[order[:prefix]], minlength=len(sizes))
         assert np.all(
-            np.abs(found - share) <= 0.5 + sizes / len(labels) * (classes / 2) + 1e-9
+            np.abs(found_counts - share)
+            <= 0.5 + sizes / len(labels) * (classes / 2) + 1e-9
         )
 
 
@@ -29,6 +30,9 @@ def test_balanced_prefixes_differ_by_one_until_a_class_is_used_up(labels, seed):
     assert sorted(order) == list(range(len(labels)))
     sizes = np.bincount(labels)
     for prefix in range(1, len(labels) + 1):
-        found = np.bincount(labels[order[:prefix]], minlength=len(sizes))
-        unfinished = found[found < sizes]
-        assert not unfinished.size or found.max() - unfinished.min() <= 1
+        found_counts = np.bincount(labels[order[:prefix]], minlength=len(sizes))
+        unfinished_classes = found_counts[found_counts < sizes]
+        assert (
+            not unfinished_classes.size
+            or found_counts.max() - unfinished_classes.min() <= 1
+        )

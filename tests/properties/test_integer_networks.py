@@ -99,18 +99,18 @@ class _Builder:
             )
             return channels
         if kind == "add":
-            one, two = (
+            tensor, two = (
                 self.convolution(channels, filters, before, "linear") for _ in range(2)
             )
-            self.add("Add", {}, (one, two))
+            self.add("Add", {}, (tensor, two))
             self.add("Activation", {"activation": "relu"})
             return filters
         if kind == "concatenate":
-            one, two = (
+            tensor, two = (
                 self.convolution(channels, filters, before),
                 self.convolution(channels, 2, before),
             )
-            self.add("Concatenate", {"axis": 3}, (one, two))
+            self.add("Concatenate", {"axis": 3}, (tensor, two))
             return filters + 2
         if kind == "pad":
             self.add("ZeroPadding2D", {"padding": ((1, 0), (0, 2))})
@@ -162,10 +162,10 @@ def _integers(random, folder):
     return path, dynamics
 
 
-def _step_by_graph(parsed, network, inputs, settings):
+def _step_by_graph(parsed_path, network, inputs, settings):
     """Counts (samples, neurons) by population, of neurons in scipy that have nothing but the exported graph."""
     constant = settings.input == "constant"
-    simulated = Simulated(
+    simulation = Simulated(
         *(
             1.0,
             settings.reset,
@@ -183,31 +183,31 @@ def _step_by_graph(parsed, network, inputs, settings):
     coding = {"input": "current" if constant else "spikes"}
     with graph_of(
         network,
-        parsed.parent,
+        parsed_path.parent,
         None,
         coding,
         num_samples=SAMPLES,
         num_timesteps=STEPS,
         warm_up=0,
     ) as graph:
-        exported, steps = exported_network(graph, simulated), graph.latency
+        graph_network, steps = exported_network(graph, simulation), graph.latency
     if not constant:
         inputs = np.pad(inputs, [(0, 0), (0, 0), (0, steps - STEPS)])
-    spikes = scipy.build(exported)(inputs, steps)
-    assert exported.integers
+    spikes = scipy.build(graph_network)(inputs, steps)
+    assert graph_network.integers
     return {
         p.name: counts_of(spikes[p.name], SAMPLES, p.size, 0)
-        for p in exported.simulated_populations
+        for p in graph_network.simulated_populations
     }
 
 
 @pytest.mark.parametrize("seed", slow_except(FAST, range(200)))
 def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
     random = np.random.default_rng(seed)
-    parsed, settings = _integers(random, tmp_path)
+    parsed_path, settings = _integers(random, tmp_path)
     network, pixels = (
-        read_network(parsed),
-        random.integers(0, 256, (SAMPLES, *read_network(parsed).input.shape)),
+        read_network(parsed_path),
+        random.integers(0, 256, (SAMPLES, *read_network(parsed_path).input.shape)),
     )
     for population in network.populations:
         for numbers in (
@@ -224,29 +224,29 @@ def test_all_engines_and_the_graph_alone_count_the_same(seed, tmp_path):
     )
     inputs = pixels.reshape(SAMPLES, -1) / 255
     if not constant:
-        drawn = Streams(settings.seed, range(SAMPLES), INPUT).poisson(
+        drawn_poisson = Streams(settings.seed, range(SAMPLES), INPUT).poisson(
             x, settings.input_rate, STEPS
         )
-        inputs = drawn.reshape(SAMPLES, STEPS, -1).swapaxes(1, 2)
-    expected = _step_by_graph(parsed, network, inputs, settings)
+        inputs = drawn_poisson.reshape(SAMPLES, STEPS, -1).swapaxes(1, 2)
+    expected_graph = _step_by_graph(parsed_path, network, inputs, settings)
     engines = [TensorFlowEngine, SeparatedEngine if network.windowed else EventEngine]
     for engine in engines[
         : 1 if find_event_obstacle(network, settings) and not network.windowed else 2
     ]:
-        counted = (
+        counted_counts = (
             engine(network, settings)
             .simulate(x, 0, lambda spikes, readout: None)
             .counts
         )
-        counted = {
-            name: counted[name].reshape(SAMPLES, -1)
-            for name in counted
+        counted_counts = {
+            name: counted_counts[name].reshape(SAMPLES, -1)
+            for name in counted_counts
             if name != "input"
         }
-        for name, counts in counted.items():
-            if name in expected:
+        for name, counts in counted_counts.items():
+            if name in expected_graph:
                 np.testing.assert_array_equal(
-                    counts, expected[name], err_msg=f"{engine.__name__} {name}"
+                    counts, expected_graph[name], err_msg=f"{engine.__name__} {name}"
                 )
-        expected = {**counted, **expected}
-    assert any(counts.any() for counts in expected.values())
+        expected_graph = {**counted_counts, **expected_graph}
+    assert any(counts.any() for counts in expected_graph.values())

@@ -13,7 +13,7 @@ from snnb.network.read_network import read_network, write_parsed
 from tests.conversion.conftest import (
     assert_computes,
     examples,
-    parsed,
+    parse,
     set_random_weights,
 )
 
@@ -108,9 +108,9 @@ def block(draw, x):
         layer, norm = L.Conv2D(filters, 3, padding="same"), L.BatchNormalization()
         x = L.Add()([norm(layer(L.ReLU()(norm(layer(x))))), x])
     elif kind == "inside":
-        first = L.Input(x.shape[1:])
-        y = L.Add()([draw(current(first, filters)), first])
-        inside = keras.Model(first, L.ReLU()(y))
+        first_input = L.Input(x.shape[1:])
+        y = L.Add()([draw(current(first_input, filters)), first_input])
+        inside = keras.Model(first_input, L.ReLU()(y))
         x = L.Conv2D(2, 1)(inside(inside(x)) if draw(st.booleans()) else inside(x))
     elif kind == "kernels":
         x = L.Conv2D(
@@ -125,7 +125,7 @@ def block(draw, x):
 
 @st.composite
 def linear_networks(draw):
-    first = x = L.Input(
+    first_input = x = L.Input(
         (draw(st.integers(8, 9)), draw(st.integers(8, 10)), draw(st.integers(1, 3)))
     )
     for _ in range(draw(st.integers(1, 3))):
@@ -145,7 +145,7 @@ def linear_networks(draw):
         if not _waits(x)
         else x
     )
-    model = keras.Model(first, x)
+    model = keras.Model(first_input, x)
     assume(
         any(
             isinstance(layer, (L.Dense, L.Conv2D, L.SeparableConv2D))
@@ -154,8 +154,8 @@ def linear_networks(draw):
     )
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     set_random_weights(model, random)
-    samples = random.random((10, *first.shape[1:])) * (
-        random.random((10, *first.shape[1:])) < 0.8
+    samples = random.random((10, *first_input.shape[1:])) * (
+        random.random((10, *first_input.shape[1:])) < 0.8
     )
     return model, samples.astype(np.float32)
 
@@ -175,7 +175,7 @@ def _waits(x):
 @given(linear_networks())
 def test_what_is_composed_computes_what_the_trained_network_does(network):
     model, x = network
-    network = parsed(model)
+    network = parse(model)
     assert_computes(network, model, x, tolerance=1e-4)
     assert not {population.kind for population in network.populations} & {
         "SeparableConv2D",
@@ -188,10 +188,15 @@ def test_what_is_composed_computes_what_the_trained_network_does(network):
     ):
         return
     factors = scale_factors(network, activity.percentiles)
-    scaled, scale = normalise_weights(network, factors), factors[network.output.name]
-    assert_computes(scaled, model, x, times=scale, tolerance=1e-3)
+    scaled_weights, scale = (
+        normalise_weights(network, factors),
+        factors[network.output.name],
+    )
+    assert_computes(scaled_weights, model, x, times=scale, tolerance=1e-3)
     with tempfile.TemporaryDirectory() as folder:
-        write_parsed(scaled, path := Path(folder, "net_parsed.h5"), "net_parsed")
-        opened = keras.models.load_model(str(path))
-        assert_computes(read_network(path), opened, x)
-    assert_computes(scaled, opened, x)
+        write_parsed(
+            scaled_weights, path := Path(folder, "net_parsed.h5"), "net_parsed"
+        )
+        opened_model = keras.models.load_model(str(path))
+        assert_computes(read_network(path), opened_model, x)
+    assert_computes(scaled_weights, opened_model, x)

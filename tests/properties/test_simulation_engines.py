@@ -82,9 +82,13 @@ def branches(draw, kinds, adds):
     populations = [kind for kind in kinds if kind in POPULATIONS]
     branch = draw(st.lists(image_layers(kinds), max_size=2))
     if draw(st.booleans()):
-        at = draw(st.integers(0, len(branch)))
+        place = draw(st.integers(0, len(branch)))
         between = draw(st.lists(image_layers(["ZeroPadding2D", "Reshape"]), max_size=1))
-        branch[at:at] = [draw(joins(kinds)), *between, draw(image_layers(populations))]
+        branch[place:place] = [
+            draw(joins(kinds)),
+            *between,
+            draw(image_layers(populations)),
+        ]
     if adds and draw(st.booleans()):
         branch.insert(draw(st.integers(0, len(branch))), draw(sums()))
     return branch
@@ -120,7 +124,7 @@ class _Builder:
             *arguments, **options, name=f"{self._number:02d}{kind}_{self._number}"
         )
 
-    def joined(self, image, source, axis, padding, order):
+    def join_input(self, image, source, axis, padding, order):
         """The input, padded, joined to an image, the smaller of both padded to the size of the larger."""
         if any(sum(sides) for sides in padding):
             source = self.add("ZeroPadding2D", padding)(source)
@@ -129,16 +133,16 @@ class _Builder:
         sizes = [max(image.shape[i], source.shape[i]) for i in (1, 2)]
         both = []
         for part in (image, source):
-            missing = [size - part.shape[i] for i, size in zip((1, 2), sizes)]
-            if any(missing):
+            missing_sizes = [size - part.shape[i] for i, size in zip((1, 2), sizes)]
+            if any(missing_sizes):
                 part = self.add(
-                    "ZeroPadding2D", [(n // 2, n - n // 2) for n in missing]
+                    "ZeroPadding2D", [(n // 2, n - n // 2) for n in missing_sizes]
                 )(part)
             both.append(part)
         ends = {"first": both[::-1], "last": both, "twice": [both[1], *both]}[order]
         return self.add("Concatenate", axis)(ends)
 
-    def summed(self, volumes, terms, stride, multiplier, activated):
+    def sum_volumes(self, volumes, terms, stride, multiplier, is_activated):
         """The sum of layers without activation; a volume of another size than the image is not read."""
         image = volumes["image"]
         ends = []
@@ -165,7 +169,7 @@ class _Builder:
                     )(read)
                 )
         end = self.add("Add")(ends)
-        return self.add("Activation", "relu")(end) if activated else end
+        return self.add("Activation", "relu")(end) if is_activated else end
 
     def layer(self, image, kind, window, strides, padding, dilation):
         """A layer after an image, replaced where TensorFlow or the toolbox cannot compute it."""
@@ -199,7 +203,7 @@ class _Builder:
         )(image)
 
 
-def _network(architecture, path, rounded, toolbox):
+def _network(architecture, path, is_rounded, toolbox):
     """Write the network, one that the toolbox can simulate, perhaps; return it and pictures.
 
     `rounded`: so that no float32 sum of it has to be rounded.
@@ -215,9 +219,9 @@ def _network(architecture, path, rounded, toolbox):
         image = stem
         for kind, *how in branch:
             if kind == "Concatenate":
-                image = builder.joined(image, source, *how)
+                image = builder.join_input(image, source, *how)
             elif kind == "Add":
-                image = builder.summed(
+                image = builder.sum_volumes(
                     {"image": image, "stem": stem, "input": source}, *how
                 )
             else:
@@ -234,7 +238,7 @@ def _network(architecture, path, rounded, toolbox):
         for w in model.get_weights()
     ]
     pictures = random.random((SAMPLES, *shape))
-    if rounded:
+    if is_rounded:
         weights, pictures = (
             [np.round(w * 256) / 256 for w in weights],
             np.round(pictures * 16) / 16,
@@ -244,9 +248,9 @@ def _network(architecture, path, rounded, toolbox):
     return read_network(path), pictures.astype(np.float32)
 
 
-def _step_by_graph(parsed, frames, options):
+def _step_by_graph(parsed_path, frames, options):
     """Counts of the graph alone, without the output, whose spikes are random."""
-    with build_graph(parsed, parsed.with_name("graph.h5")) as graph:
+    with build_graph(parsed_path, parsed_path.with_name("graph.h5")) as graph:
         counts = step_by_graph(graph, frames, options)
         return {
             population.name: counts[population.name]
@@ -254,7 +258,7 @@ def _step_by_graph(parsed, frames, options):
         }
 
 
-def _frames(network, pictures, options, counted):
+def _frames(network, pictures, options, counts_spikes):
     """Output of the input population: float32 `(steps, neurons, samples)`."""
     if options.input == "constant":
         return np.broadcast_to(
@@ -262,18 +266,23 @@ def _frames(network, pictures, options, counted):
             (options.duration, network.input.size, SAMPLES),
         )
     frames = np.zeros((options.duration, network.input.size, SAMPLES), np.float32)
-    sample, neuron, step = counted.spikes[network.input.name].T
+    sample, neuron, step = counts_spikes.spikes[network.input.name].T
     frames[step, neuron, sample] = 1
     return frames
 
 
-def _assert_alike(found, counts, exact):
+def _assert_alike(found_counts, counts, exact):
     """Counts by population are the same; or at most one in a thousand differs, by one."""
     if exact:
-        for name, expected in counts.items():
-            np.testing.assert_array_equal(found[name], expected, err_msg=name)
+        for name, expected_counts in counts.items():
+            np.testing.assert_array_equal(
+                found_counts[name], expected_counts, err_msg=name
+            )
     differences = np.concatenate(
-        [(found[name] - expected).ravel() for name, expected in counts.items()]
+        [
+            (found_counts[name] - expected_counts).ravel()
+            for name, expected_counts in counts.items()
+        ]
     )
     assert np.abs(differences).max() <= 1
     assert np.count_nonzero(differences) <= max(1, differences.size // 1000)
@@ -286,28 +295,30 @@ def _flat(counts):
 @pytest.mark.toolbox
 @examples(2, 20)
 @given(architectures([kind for kind in KINDS if kind != "MaxPooling2D"]), st.booleans())
-def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, rounded):
+def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, is_rounded):
     from snnb.simulation.engines.toolbox import ToolboxEngine
 
     options = SimulationSettings(samples=SAMPLES, duration=STEPS)
     with TemporaryDirectory() as folder:
-        parsed = Path(folder) / "r_parsed.h5"
-        network, pictures = _network(architecture, parsed, rounded, toolbox=True)
+        parsed_path = Path(folder) / "r_parsed.h5"
+        network, pictures = _network(
+            architecture, parsed_path, is_rounded, toolbox=True
+        )
         toolbox = (
-            ToolboxEngine(parsed, options, per_sample=True)
+            ToolboxEngine(parsed_path, options, per_sample=True)
             .simulate(pictures, 0, lambda *_: None)
             .counts
         )
         by_graph = _step_by_graph(
-            parsed, _frames(network, pictures, options, None), options
+            parsed_path, _frames(network, pictures, options, None), options
         )
     toolbox.pop(network.output.name)  # its spikes are random
     exact = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
     _assert_alike(exact.counts, toolbox, exact=True)
     if find_event_obstacle(network, options) is None:
         event = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
-        _assert_alike(event.counts, toolbox, exact=rounded)
-    _assert_alike(by_graph, _flat(toolbox), exact=rounded)
+        _assert_alike(event.counts, toolbox, exact=is_rounded)
+    _assert_alike(by_graph, _flat(toolbox), exact=is_rounded)
 
 
 # The input, padded, joins an image along its rows; windows of the maximum that overlap, and meet the edge.
@@ -348,17 +359,21 @@ def test_event_and_the_graph_are_tensorflow_where_sums_are_exact(
     )
     with TemporaryDirectory() as folder:
         network, pictures = _network(
-            architecture, Path(folder) / "r_parsed.h5", rounded=True, toolbox=False
+            architecture, Path(folder) / "r_parsed.h5", is_rounded=True, toolbox=False
         )
-        one = TensorFlowEngine(network, options).simulate(pictures, 0, lambda *_: None)
-        frames = _frames(network, pictures, options, one)
+        result = TensorFlowEngine(network, options).simulate(
+            pictures, 0, lambda *_: None
+        )
+        frames = _frames(network, pictures, options, result)
         by_graph = _step_by_graph(Path(folder) / "r_parsed.h5", frames, options)
-    expected = _flat(one.counts)
-    _assert_alike(by_graph, {name: expected[name] for name in by_graph}, exact=True)
+    expected_counts = _flat(result.counts)
+    _assert_alike(
+        by_graph, {name: expected_counts[name] for name in by_graph}, exact=True
+    )
     if find_event_obstacle(network, options) is None:
         two = EventEngine(network, options).simulate(pictures, 0, lambda *_: None)
-        _assert_alike(two.counts, one.counts, exact=True)
-        np.testing.assert_array_equal(one.late, two.late)
-        np.testing.assert_allclose(one.readout, two.readout, atol=1e-4)
-        for name, spikes in one.spikes.items():
+        _assert_alike(two.counts, result.counts, exact=True)
+        np.testing.assert_array_equal(result.late, two.late)
+        np.testing.assert_allclose(result.readout, two.readout, atol=1e-4)
+        for name, spikes in result.spikes.items():
             np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)

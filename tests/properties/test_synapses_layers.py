@@ -117,7 +117,7 @@ def single_layers(draw, kinds):
 
 def graph_of(model, counts=None, **options):
     with tempfile.TemporaryDirectory() as folder:
-        parsed = Path(folder) / "net_parsed.h5"
+        parsed_path = Path(folder) / "net_parsed.h5"
         if counts is not None:
             options["counts"] = Path(folder) / "counts.npz"
             np.savez(
@@ -128,9 +128,9 @@ def graph_of(model, counts=None, **options):
                 warm_up=0,
                 dt_ms=1.0,
             )
-        model.save(str(parsed), include_optimizer=False)
+        model.save(str(parsed_path), include_optimizer=False)
         # The kernel stays readable after the folder is gone: it is mapped when first used.
-        graph = build_graph(parsed, Path(folder) / "net_graph.h5", **options)
+        graph = build_graph(parsed_path, Path(folder) / "net_graph.h5", **options)
         for projection in graph.projections:
             assert all(
                 c.kernel is None or c.kernel.dtype == np.float32
@@ -162,9 +162,9 @@ def test_synapses_of_a_layer_are_those_of_keras(model, max_edges, seed):
         with tempfile.TemporaryDirectory() as folder:
             export(graph, "sonata", Path(folder) / "net")
             inputs = graph.populations[0].size
-            others = graph.number_of_nodes() - inputs
+            others_number = graph.number_of_nodes() - inputs
             assert_indexed_as_by_libsonata(
-                Path(folder) / "net" / "edges.h5", inputs, others, Path(folder)
+                Path(folder) / "net" / "edges.h5", inputs, others_number, Path(folder)
             )
 
 
@@ -175,14 +175,14 @@ def test_a_maximum_is_that_of_the_predecessors(model):
     x = np.random.default_rng(0).permutation(
         np.arange(1.0, np.prod(model.input_shape[1:]) + 1)
     )
-    expected = (
+    expected_maximum = (
         model(x.reshape((1, *model.input_shape[1:])).astype(np.float32)).numpy().ravel()
     )
     graph = graph_of(model)
-    first = graph.populations[1].first
-    for target, value in enumerate(expected):
+    first_neuron = graph.populations[1].first
+    for target, value in enumerate(expected_maximum):
         sources, weights = (
-            graph.projections[0].predecessors(first + target)
+            graph.projections[0].predecessors(first_neuron + target)
             if graph.projections
             else ((), ())
         )
@@ -197,20 +197,20 @@ def bias_and_jacobian(model):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
         y = tf.reshape(model(x), (-1,))
-    found = tape.jacobian(y, x, experimental_use_pfor=False)
-    return y.numpy(), found.numpy().reshape(y.shape[0], -1)
+    found_weights = tape.jacobian(y, x, experimental_use_pfor=False)
+    return y.numpy(), found_weights.numpy().reshape(y.shape[0], -1)
 
 
 def assert_lookups_agree_with_edges(graph, max_edges):
     """Compare lookups of single neurons and degrees with the generated edges, in 32 and in 64 bits."""
-    found = list_edges(graph, 7)
+    found_edges = list_edges(graph, 7)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("snnb.graph.connection.INT32_LIMIT", 0)
-        wide = list_edges(graph, max_edges)
-    assert (found[0].dtype, wide[0].dtype) == (np.int32, np.int64)
-    for narrow, other in zip(found, wide):
-        np.testing.assert_array_equal(narrow, other)
-    sources, targets, weights, _ = found
+        wide_edges = list_edges(graph, max_edges)
+    assert (found_edges[0].dtype, wide_edges[0].dtype) == (np.int32, np.int64)
+    for narrow_column, wide_column in zip(found_edges, wide_edges):
+        np.testing.assert_array_equal(narrow_column, wide_column)
+    sources, targets, weights, _ = found_edges
     assert (np.lexsort((targets, sources)) == np.arange(sources.size)).all()
     assert (
         len(set(zip(sources.tolist(), targets.tolist())))

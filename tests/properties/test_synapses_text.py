@@ -46,12 +46,12 @@ def test_usual_numbers_look_usual(value, text):
 
 @given(st.lists(st.lists(st.integers(0, 2**63 - 1), max_size=3), min_size=1))
 @example([[10**18], [], [0, 9, 10]])
-def test_rows_of_integers(listed):
-    indptr = np.cumsum([0, *map(len, listed)])
-    numbers = np.array([number for row in listed for number in row], np.int64)
+def test_rows_of_integers(listed_rows):
+    indptr = np.cumsum([0, *map(len, listed_rows)])
+    numbers = np.array([number for row in listed_rows for number in row], np.int64)
     written = bytes(lines(rows(indptr, texts(numbers)), ";"))
     assert written.decode() == "".join(
-        " ".join(map(str, row)) + ";\n" for row in listed
+        " ".join(map(str, row)) + ";\n" for row in listed_rows
     )
 
 

@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.end_to_end.conftest import recorded, run
+from tests.end_to_end.conftest import recorded_run, run
 
-__all__ = ["recorded", "run"]
+__all__ = ["recorded_run", "run"]
 ALONE = ("meta", "br", "img", "link", "input", "hr")
 
 
@@ -58,10 +58,10 @@ class Document(HTMLParser):
         if self.open[-1] == "title":
             self.section["titles"].append(data)
 
-    def rows(self, section, first):
+    def rows(self, section, first_cell):
         """The cells behind the row whose first cell is this."""
         return next(
-            row[1:] for row in self.sections[section]["rows"] if row[:1] == [first]
+            row[1:] for row in self.sections[section]["rows"] if row[:1] == [first_cell]
         )
 
     def text(self, section):

@@ -60,7 +60,7 @@ CUT_TABLES = """const wide = [...inside.querySelectorAll("#sweep .scroll")]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _drawn():
+def _pictures():
     with figures(DRAWN):
         yield
 
@@ -112,16 +112,16 @@ def test_tables_of_figures_fit_a_page_of_1200_pixels(page, tmp_path):
         f"--user-data-dir={tmp_path / 'profile'}",
         "--window-size=1200,3000",
     ]
-    shown = subprocess.run(
+    shown_process = subprocess.run(
         [*chromium, "--dump-dom", around.as_uri()],
         capture_output=True,
         text=True,
         timeout=300,
     )
-    (measured,) = re.findall(
-        r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL
+    (measured_size,) = re.findall(
+        r'<pre id="measured">(\{.*?\})</pre>', shown_process.stdout, re.DOTALL
     )
-    assert json.loads(html.unescape(measured))["wide"] == []
+    assert json.loads(html.unescape(measured_size))["wide"] == []
 
 
 @pytest.mark.skipif(
@@ -140,26 +140,27 @@ def test_nothing_is_wider_than_the_page_and_every_section_can_be_seen(
         f"--user-data-dir={tmp_path / 'profile'}",
         f"--window-size={width},3000",
     ]
-    shown = subprocess.run(
+    shown_process = subprocess.run(
         [*chromium, "--dump-dom", around.as_uri()],
         capture_output=True,
         text=True,
         timeout=300,
     )
-    (measured,) = re.findall(
-        r'<pre id="measured">(\{.*?\})</pre>', shown.stdout, re.DOTALL
+    (measured_size,) = re.findall(
+        r'<pre id="measured">(\{.*?\})</pre>', shown_process.stdout, re.DOTALL
     )
-    found = json.loads(html.unescape(measured))
-    assert found["width"] == width
-    assert found["wide"] == []
-    assert found["size"][0] == width
-    assert found["smallest"] > 7 * min(1, width / 400)
-    assert list(found["sections"]) == re.findall(r'<section id="(\w+)"', page)
-    narrow = (
+    document = json.loads(html.unescape(measured_size))
+    assert document["width"] == width
+    assert document["wide"] == []
+    assert document["size"][0] == width
+    assert document["smallest"] > 7 * min(1, width / 400)
+    assert list(document["sections"]) == re.findall(r'<section id="(\w+)"', page)
+    narrow_rows = (
         200 if width > 1000 else 0.8 * width
     )  # some sections are side by side on a wide page
     assert all(
-        narrow < w <= width and height > 60 for w, height in found["sections"].values()
+        narrow_rows < w <= width and height > 60
+        for w, height in document["sections"].values()
     )
     picture = tmp_path / "page.png"
     subprocess.run(

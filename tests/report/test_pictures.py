@@ -18,7 +18,7 @@ from snnb.stages.open_run import open_run
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(picture):
+def draw(picture):
     """The parsed picture, and its width and height."""
     root = ElementTree.fromstring(
         str(picture).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
@@ -59,21 +59,21 @@ def network(kind, layers):
 @pytest.mark.parametrize("layers", [1, 3, 20, 150])
 def test_boxes_do_not_overlap_and_nothing_leaves_the_picture(kind, layers):
     boxes, arrows = network(kind, layers if kind != "dense" else min(layers, 40))
-    root, (width, height) = drawn(diagram(boxes, arrows))
+    root, (width, height) = draw(diagram(boxes, arrows))
     corners = boxes_of(root)
     assert len(corners) == len(boxes)
     tops = [top for _, top in corners]
     assert min(np.diff(tops)) > TALL + 10  # and room for an arrow
-    assert max(left + BOX for left, _ in corners) <= width - MARGIN
+    assert max(seconds_left + BOX for seconds_left, _ in corners) <= width - MARGIN
     assert max(tops) + TALL <= height - MARGIN
     assert width <= BOX + 2 * MARGIN + BEND
     lines = [path.get("d") for path in root.iter(f"{SVG}path")]
     absolute = " ".join(line for line in lines if "h" not in line and "v" not in line)
-    at = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", absolute), float)
+    positions = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", absolute), float)
     # A curve stays within three quarters of the way to its control points, which may lie outside.
-    assert at[:, 0].min() >= 0
-    assert (at[:, 0] - BOX - MARGIN).max() * 0.75 <= width - BOX - MARGIN
-    assert ((at[:, 1] >= 0) & (at[:, 1] <= height)).all()
+    assert positions[:, 0].min() >= 0
+    assert (positions[:, 0] - BOX - MARGIN).max() * 0.75 <= width - BOX - MARGIN
+    assert ((positions[:, 1] >= 0) & (positions[:, 1] <= height)).all()
 
 
 @pytest.mark.parametrize("layers", [2, 20, 150])
@@ -88,8 +88,8 @@ def test_arrows_of_cycles_are_on_the_left(layers):
     assert depths(layers + 1, arrows) == list(range(layers + 1))
     # Numbers of populations do not decide where there is no cycle
     assert depths(3, [Arrow(2, 0, 1.0, ""), Arrow(0, 1, 1.0, "")]) == [1, 2, 0]
-    root, _ = drawn(diagram([Box("", "", 0)] * (layers + 1), arrows))
-    edge = min(left for left, _ in boxes_of(root))
+    root, _ = draw(diagram([Box("", "", 0)] * (layers + 1), arrows))
+    edge = min(seconds_left for seconds_left, _ in boxes_of(root))
     curves = [path.get("d") for path in root.iter(f"{SVG}path") if "C" in path.get("d")]
     assert len(curves) == layers + 1
     for line in curves:
@@ -99,7 +99,7 @@ def test_arrows_of_cycles_are_on_the_left(layers):
 
 def test_the_width_of_an_arrow_is_its_traffic():
     boxes = [Box(str(i), "", 0) for i in range(4)]
-    root, _ = drawn(
+    root, _ = draw(
         diagram(boxes, [Arrow(0, 1, 100, ""), Arrow(1, 2, 50, ""), Arrow(2, 3, 0, "")])
     )
     lines = [path for path in root.iter(f"{SVG}path") if path.get("stroke-width")]
@@ -109,7 +109,7 @@ def test_the_width_of_an_arrow_is_its_traffic():
     assert lines[2].get("stroke") != lines[1].get(
         "stroke"
     )  # what carries nothing is grey
-    nothing, _ = drawn(
+    nothing, _ = draw(
         diagram(boxes, [arrow._replace(carries=0.0) for arrow in straight(3)])
     )
     assert (
@@ -126,7 +126,7 @@ def test_the_width_of_an_arrow_is_its_traffic():
 
 def test_names_are_shortened_in_the_middle_whole_where_the_mouse_is_and_escaped():
     name = "a_very_long_name_of_a_layer_<b>&_from_somebody_else"
-    root, _ = drawn(
+    root, _ = draw(
         diagram([Box(name, "1", 0), Box("\x1b[31m\u202e", "2", 0)], straight(1))
     )
     texts = [text.text for text in root.iter(f"{SVG}text")]
@@ -144,9 +144,9 @@ def population_rows(graph):
 
 
 def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(
-    recorded, monkeypatch
+    recorded_run, monkeypatch
 ):
-    (path,) = recorded.path.glob("graphs/*/mini_network_graph.h5")
+    (path,) = recorded_run.path.glob("graphs/*/mini_network_graph.h5")
     with SynapseGraph.open(path) as graph:
         all_rows = population_rows(graph)
         monkeypatch.setattr(network_sections, "MOST_ROWS", 3)
@@ -157,14 +157,16 @@ def test_of_many_rows_those_with_the_most_traffic_are_shown_in_order(
 
 
 def test_few_samples_of_a_large_network_are_computed_and_the_blocks_are_the_whole(
-    recorded, monkeypatch
+    recorded_run, monkeypatch
 ):
-    network = read_network(recorded.path / "parse" / "mini_network_parsed.h5")
-    x = np.load(recorded.path / "dataset" / "x_test.npy")[:7]
-    whole = mean_activations(network, x, 16.0)
+    network = read_network(recorded_run.path / "parse" / "mini_network_parsed.h5")
+    x = np.load(recorded_run.path / "dataset" / "x_test.npy")[:7]
+    whole_activations = mean_activations(network, x, 16.0)
     monkeypatch.setattr(analogue, "choose_batch_size", lambda elements: 2)
     for name, values in mean_activations(network, x, 16.0).items():
-        np.testing.assert_allclose(values, whole[name], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            values, whole_activations[name], rtol=1e-5, atol=1e-7
+        )
 
 
 @pytest.mark.parametrize(

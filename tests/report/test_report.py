@@ -64,14 +64,14 @@ def test_every_section_is_there_and_nothing_is_loaded_or_run(complete, document)
     assert not {"script", "link", "img", "iframe", "object", "embed", "i", "b"} & set(
         page.tags
     )
-    loaded = [
+    loaded_values = [
         value
         for name, value in page.attributes
         if name in ("src", "href", "xlink:href")
     ]
     assert [
         value
-        for value in loaded
+        for value in loaded_values
         if not value.startswith(("#", "data:image/png;base64,"))
     ] == []
     assert [name for name, _ in page.attributes if name.startswith("on")] == []
@@ -115,23 +115,25 @@ def test_figures_are_those_of_the_graph(complete, document):
     traffic = rates * degrees
     source = np.searchsorted(ends, edges.row, side="right")
     for index, name in enumerate(names[:-1]):
-        of = source == index
+        is_source = source == index
         row = next(
             row for row in page.sections["projections"]["rows"] if row[0] == name
         )
-        assert row[3] == f"{of.sum():,}"
-        assert float(row[4]) == pytest.approx(of.sum() / sizes[index], rel=1e-3)
-        assert float(row[7]) == pytest.approx(edges.data[of].mean(), rel=1e-3, abs=1e-6)
+        assert row[3] == f"{is_source.sum():,}"
+        assert float(row[4]) == pytest.approx(is_source.sum() / sizes[index], rel=1e-3)
+        assert float(row[7]) == pytest.approx(
+            edges.data[is_source].mean(), rel=1e-3, abs=1e-6
+        )
         assert (
             row[10]
-            == f"{(edges.data[of] * weighted_with[edges.row[of]] == 0).mean():.1%}"
+            == f"{(edges.data[is_source] * weighted_with[edges.row[is_source]] == 0).mean():.1%}"
         )
-        sent = traffic[ends[index] - sizes[index] : ends[index]].sum()
-        assert float(row[11].replace(",", "")) == pytest.approx(sent, rel=1e-3)
+        spikes_sent = traffic[ends[index] - sizes[index] : ends[index]].sum()
+        assert float(row[11].replace(",", "")) == pytest.approx(spikes_sent, rel=1e-3)
     spiking = traffic[ends[0] : ends[-2]]
-    carried = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
+    carried_sums = np.cumsum(np.sort(spiking)[::-1]) / spiking.sum()
     shares = [
-        f"{((carried < share - 1e-12).sum() + 1) / spiking.size:.1%}"
+        f"{((carried_sums < share - 1e-12).sum() + 1) / spiking.size:.1%}"
         for share in (0.5, 0.9)
     ]
     assert re.findall(r"[\d.]+%", page.text("traffic"))[:2] == shares
@@ -144,15 +146,15 @@ def test_figures_are_those_of_the_graph(complete, document):
 def test_figures_are_those_of_the_simulation(complete, document):
     run, stamp = complete
     page = document((run.path / "report.html").read_text())
-    stated = json.loads(
+    stated_document = json.loads(
         (run.path / "simulations" / stamp / "sim_accuracies.json").read_text()
     )
-    low, high = stated["snn_accuracy_interval_95"]
+    low, high = stated_document["snn_accuracy_interval_95"]
     rows = page.sections["accuracy"]["rows"]
-    assert ["SNN accuracy", f"{stated['snn_accuracy']:.2%}"] in rows
+    assert ["SNN accuracy", f"{stated_document['snn_accuracy']:.2%}"] in rows
     assert ["SNN accuracy, 95 %", f"{100 * low:.2f}–{100 * high:.2f}%"] in rows
-    assert ["ANN accuracy", f"{stated['ann_accuracy']:.2%}"] in rows
-    assert ["read-out accuracy", f"{stated['readout_accuracy']:.2%}"] in rows
+    assert ["ANN accuracy", f"{stated_document['ann_accuracy']:.2%}"] in rows
+    assert ["read-out accuracy", f"{stated_document['readout_accuracy']:.2%}"] in rows
     assert "the softmax output is stochastic" in page.text("accuracy")
     assert {"spiking network, spikes", "spiking network, read-out"} <= {
         *page.sections["accuracy"]["text"]
@@ -160,28 +162,31 @@ def test_figures_are_those_of_the_simulation(complete, document):
     assert page.sections["operations"]["rows"][1:] == [
         [
             "synaptic operations",
-            f"{stated['synaptic_operations_per_sample']:,.0f} per sample",
+            f"{stated_document['synaptic_operations_per_sample']:,.0f} per sample",
         ],
         [
             "MACs of the input",
-            f"{stated['input_multiply_accumulates_per_sample']:,} per sample",
+            f"{stated_document['input_multiply_accumulates_per_sample']:,} per sample",
         ],
         [
             "MACs of the ANN",
-            f"{stated['ann_multiply_accumulates_per_sample']:,} per sample",
+            f"{stated_document['ann_multiply_accumulates_per_sample']:,} per sample",
         ],
-        ["energy at 45 nm", f"{stated['energy_45nm_pj'] / 1000:#.4g} nJ/sample"],
+        [
+            "energy at 45 nm",
+            f"{stated_document['energy_45nm_pj'] / 1000:#.4g} nJ/sample",
+        ],
         [
             "ANN energy at 45 nm",
-            f"{stated['energy_45nm_ann_pj'] / 1000:#.4g} nJ/sample",
+            f"{stated_document['energy_45nm_ann_pj'] / 1000:#.4g} nJ/sample",
         ],
-        ["membrane updates", f"{stated['membrane_updates']:,.0f} per sample"],
-        ["activation sparsity", f"{stated['activation_sparsity']:.2%}"],
-        ["connection sparsity", f"{stated['connection_sparsity']:.2%}"],
-        ["footprint", f"{stated['footprint']:,} bytes"],
+        ["membrane updates", f"{stated_document['membrane_updates']:,.0f} per sample"],
+        ["activation sparsity", f"{stated_document['activation_sparsity']:.2%}"],
+        ["connection sparsity", f"{stated_document['connection_sparsity']:.2%}"],
+        ["footprint", f"{stated_document['footprint']:,} bytes"],
     ]
-    names = list(map(printable, stated["class_counts"]))
-    cells = stated["readout_confusion"]
+    names = list(map(printable, stated_document["class_counts"]))
+    cells = stated_document["readout_confusion"]
     wrong = {
         (names[true], names[guess], str(count))
         for true, guess, count in cells
@@ -189,20 +194,22 @@ def test_figures_are_those_of_the_simulation(complete, document):
     }
     right = sum(count for true, guess, count in cells if true == guess)
     assert "predictions of the read-out" in page.text("confusion")
-    assert right == round(stated["readout_accuracy"] * stated["num_samples"])
-    shown = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
-    assert set(shown) <= wrong
-    assert len(shown) == min(10, len(wrong))
-    for name, rate in stated["mean_rates"].items():
-        silent, saturated = (
-            stated[f"{kind}_neurons"][name] for kind in ("silent", "saturated")
+    assert right == round(
+        stated_document["readout_accuracy"] * stated_document["num_samples"]
+    )
+    shown_rows = [tuple(row) for row in page.sections["confusion"]["rows"][1:]]
+    assert set(shown_rows) <= wrong
+    assert len(shown_rows) == min(10, len(wrong))
+    for name, rate in stated_document["mean_rates"].items():
+        silent, saturated_share = (
+            stated_document[f"{kind}_neurons"][name] for kind in ("silent", "saturated")
         )
         assert page.rows("rates", name) == [
             f"{rate:.3g}",
             f"{silent:.1%}",
-            f"{saturated:.1%}",
+            f"{saturated_share:.1%}",
         ]
-    assert page.sections["activations"]["svg"] == len(stated["mean_rates"])
+    assert page.sections["activations"]["svg"] == len(stated_document["mean_rates"])
 
 
 def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
@@ -214,10 +221,10 @@ def test_activations_are_kerass_and_so_is_their_correlation(complete, document):
         str(run.path / "parse" / "mini_network_parsed.h5"), compile=False
     )
     x = np.load(run.path / "dataset" / "x_test.npy")[:60].astype(np.float32) / 16
-    first = model.layers[1]
-    mean = keras.Model(model.inputs, first.output).predict(x).mean(axis=0).ravel()
+    first_layer = model.layers[1]
+    mean = keras.Model(model.inputs, first_layer.output).predict(x).mean(axis=0).ravel()
     with np.load(folder / "spike_rate_sums.npz") as sums:
-        counts = sums[first.name].ravel()
+        counts = sums[first_layer.name].ravel()
     said = document((run.path / "report.html").read_text()).text("activations")
     assert f"correlation {np.corrcoef(mean, counts)[0, 1]:.4f}" in said
 
@@ -226,9 +233,9 @@ def test_an_output_that_spikes_is_correlated_with_what_its_rates_represent(
     run, document
 ):
     """Logits are signed, and a neuron's rate is from 0 to 1."""
-    opened = Run(path=run.path)
-    opened.parse(calibrate=8)
-    folder = opened.simulate(
+    opened_run = Run(path=run.path)
+    opened_run.parse(calibrate=8)
+    folder = opened_run.simulate(
         engine="event", samples=60, record_spikes=0, duration=8
     ).directory
     network = read_network(folder / "mini_network_parsed.h5")
@@ -236,13 +243,13 @@ def test_an_output_that_spikes_is_correlated_with_what_its_rates_represent(
     logits = Analogue(network).outputs(x)
     with np.load(folder / "spike_rate_sums.npz") as sums:
         counts = sums[network.output.name]
-    signed, clipped = (
+    signed_correlation, clipped_correlation = (
         np.corrcoef(mean, counts)[0, 1]
         for mean in (logits.mean(axis=0), logits.clip(0, 1).mean(axis=0))
     )
-    assert clipped > signed + 0.01
+    assert clipped_correlation > signed_correlation + 0.01
     said = document(write_report(open_run(run.path)).read_text()).text("activations")
-    assert said.endswith(f"correlation {clipped:.4f}")
+    assert said.endswith(f"correlation {clipped_correlation:.4f}")
     assert f"Activations of {network.output.name} are clipped to [0, 1]" in said
 
 
@@ -268,23 +275,23 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
         cost["energy"]["network_energy_pj"], rel=1e-3
     )
     text = page.text("provenance")
-    (mapped,) = run.records_of("map").values()
+    (mapping,) = run.records_of("map").values()
     records = [run.record_of(name) for name in ("prepare", "train", "parse")] + [
         run.records_of("simulate")[stamp]
     ]
-    for record in [*records, run.records_of("graph")[stamp], mapped]:
+    for record in [*records, run.records_of("graph")[stamp], mapping]:
         for file in [*record.inputs, *record.outputs]:
             assert file.sha256 in text
         assert record.environment.snnb in text
-    shown = Counter(map(tuple, page.sections["provenance"]["rows"]))
-    recorded = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]
-    stages = [recorded[name] for name in ("prepare", "train", "parse")]
+    shown_counts = Counter(map(tuple, page.sections["provenance"]["rows"]))
+    recorded_stages = yaml.safe_load((run.path / "manifest.yaml").read_text())["stages"]
+    stages = [recorded_stages[name] for name in ("prepare", "train", "parse")]
     stages += [
-        recorded["simulations"][stamp],
-        recorded["graphs"][stamp],
-        *recorded["maps"].values(),
+        recorded_stages["simulations"][stamp],
+        recorded_stages["graphs"][stamp],
+        *recorded_stages["maps"].values(),
     ]
-    stated = Counter()
+    stated_counts = Counter()
     for stage in stages:
         for name, value in stage["params"].items():
             inner = (
@@ -292,11 +299,11 @@ def test_training_mapping_and_provenance_are_those_of_the_files(complete, docume
                 if isinstance(value, dict)
                 else {name: value}
             )
-            stated.update(
+            stated_counts.update(
                 (key, "" if item is None else str(item)) for key, item in inner.items()
             )
-    assert stated["seed", "0"] > 1
-    assert {row: shown[row] for row in stated} == stated
+    assert stated_counts["seed", "0"] > 1
+    assert {row: shown_counts[row] for row in stated_counts} == stated_counts
 
 
 def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
@@ -318,8 +325,8 @@ def test_what_a_person_gave_is_shown_and_is_no_html(complete, document):
 @pytest.mark.parametrize("stages", [0, 1, 3])
 def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, stages):
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
-    kept = list(manifest["stages"])[:0] + ["prepare", "train", "parse"][:stages]
-    manifest["stages"] = {name: manifest["stages"][name] for name in kept}
+    kept_stages = list(manifest["stages"])[:0] + ["prepare", "train", "parse"][:stages]
+    manifest["stages"] = {name: manifest["stages"][name] for name in kept_stages}
     if stages == 3:
         fidelity = {
             "samples": 360,
@@ -331,9 +338,9 @@ def test_an_unfinished_run_has_a_page_that_says_what_comes_next(run, document, s
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     page = document(write_report(open_run(run.path)).read_text())
     assert "snnb simulate --run-dir" in page.text("accuracy")
-    changed = "as trained: 90.00% (360 test samples); accuracy after max pooling → "
-    changed += "average pooling: 75.00% (-15.00 points)"
-    assert (changed in page.text("accuracy")) == (stages == 3)
+    change_line = "as trained: 90.00% (360 test samples); accuracy after max pooling → "
+    change_line += "average pooling: 75.00% (-15.00 points)"
+    assert (change_line in page.text("accuracy")) == (stages == 3)
     assert ("snnb train --run-dir" in page.text("training")) == (stages < 2)
     assert "snnb graph" in page.text("network")
 
@@ -348,11 +355,11 @@ def test_commands_of_a_page_can_be_pasted_into_a_shell(run, document, stages):
     page = document(write_report(open_run(path)).read_text())
     text = " ".join(page.text(section) for section in page.sections)
     commands = [shlex.split(command) for command in re.findall("`(snnb [^`]*)`", text)]
-    named = {
+    named_commands = {
         command[1]: command[command.index("--run-dir") + 1] for command in commands
     }
-    expected = ("simulate", "graph", "map", *(() if stages else ("train",)))
-    assert named == dict.fromkeys(expected, str(path))
+    expected_stages = ("simulate", "graph", "map", *(() if stages else ("train",)))
+    assert named_commands == dict.fromkeys(expected_stages, str(path))
 
 
 def test_run_writes_the_page_again_only_after_new_results(run):
@@ -432,28 +439,28 @@ def test_only_a_report_is_replaced_unless_forced(run, tmp_path, kind):
 
 
 def test_a_page_that_cannot_be_written_is_an_error_before_it_is_made(run, tmp_path):
-    shown, folder = [], tmp_path / "pages"
+    messages, folder = [], tmp_path / "pages"
     folder.mkdir()
     with pytest.raises(OSError, match="/proc/"):
         write_report(
             run,
             output=Path("/proc/page.html"),
-            progress=lambda *progress: shown.append(progress),
+            progress=lambda *progress: messages.append(progress),
         )
     with pytest.raises(UsageError, match="is a directory; give the path of a file"):
         write_report(
             run,
             output=folder,
             force=True,
-            progress=lambda *progress: shown.append(progress),
+            progress=lambda *progress: messages.append(progress),
         )
-    assert shown == []
+    assert messages == []
     write_report(
         run,
         output=folder / "page.html",
-        progress=lambda *progress: shown.append(progress),
+        progress=lambda *progress: messages.append(progress),
     )
-    assert shown
+    assert messages
     assert [path.name for path in folder.iterdir()] == ["page.html"]
 
 
@@ -461,11 +468,13 @@ def test_another_simulation_can_be_chosen_and_must_be_there(
     complete, tmp_path, document
 ):
     run, _ = complete
-    first = min(run.records_of("simulate"))
+    first_records = min(run.records_of("simulate"))
     page = document(
-        write_report(run, simulation=first, output=tmp_path / "first.html").read_text()
+        write_report(
+            run, simulation=first_records, output=tmp_path / "first.html"
+        ).read_text()
     )
-    assert f"simulations/{first}" in page.text("provenance")
+    assert f"simulations/{first_records}" in page.text("provenance")
     with pytest.raises(UsageError, match="there are: 2"):
         write_report(run, simulation="20200101T000000Z", output=tmp_path / "none.html")
 
@@ -480,22 +489,22 @@ def test_a_changed_test_set_gives_no_activations(run, document):
 
 def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     face = Run(path=run.path)
-    parsed = face.parse(calibrate=4, calibration_samples=20).metrics
-    simulated = face.simulate(defaults=True, samples=20)
+    parsed_metrics = face.parse(calibrate=4, calibration_samples=20).metrics
+    simulated_result = face.simulate(defaults=True, samples=20)
     face.graph()
     text = document(face.report().read_text()).text("accuracy")
     # Windows of 4 steps: of 4 layers and the input, and of a layer and its source
     assert "20 samples of 20 time steps, one every 8 time steps" in text
     assert (
-        parsed["calibrated_steps"],
-        parsed["latency_steps"],
-        parsed["interval_steps"],
+        parsed_metrics["calibrated_steps"],
+        parsed_metrics["latency_steps"],
+        parsed_metrics["interval_steps"],
     ) == (4, 20, 8)
     assert (
-        simulated.metrics["latency_steps"],
-        simulated.metrics["interval_steps"],
+        simulated_result.metrics["latency_steps"],
+        simulated_result.metrics["interval_steps"],
     ) == (20, 8)
-    assert simulated.record.details.output_coding == "spikes"
+    assert simulated_result.record.details.output_coding == "spikes"
 
 
 def test_rates_of_quantised_activations_are_compared_with_these(run, document):
@@ -513,18 +522,18 @@ def test_a_chip_with_figures_of_events_shows_what_they_cost(run, tmp_path, docum
     limits = {"neurons_per_core": 64, "axons_out_per_core": 100}
     chip.write_text(yaml.safe_dump(full_chip(**limits).model_dump(mode="json")))
     face = Run(path=run.path)
-    made = face.map(hardware=str(chip), method="sequential")
-    cost = json.loads((made.directory / "cost.json").read_text())
+    made_mapping = face.map(hardware=str(chip), method="sequential")
+    cost = json.loads((made_mapping.directory / "cost.json").read_text())
     page = document(face.report().read_text())
     assert page.sections["mapping"]["svg"] == 3
     for held in ("axons_out", "memory_bits"):
-        stated = cost[f"{held}_per_core"]
-        shown = page.rows("mapping", held.replace("_", " "))
-        numbers = "{mean:,.1f} {max:,} {limit:,} {share:.0%}".format(**stated)
-        assert shown == numbers.split()
+        stated_cost = cost[f"{held}_per_core"]
+        shown_rows = page.rows("mapping", held.replace("_", " "))
+        numbers = "{mean:,.1f} {max:,} {limit:,} {share:.0%}".format(**stated_cost)
+        assert shown_rows == numbers.split()
     assert "stale" not in page.text("overview")
     chip.write_text(chip.read_text() + "\n")
-    assert f"maps/{made.directory.name} is stale: {chip}" in document(
+    assert f"maps/{made_mapping.directory.name} is stale: {chip}" in document(
         face.report().read_text()
     ).text("overview")
     step, unit = page.rows("mapping", "time per step")
@@ -543,22 +552,26 @@ def test_all_mappings_are_listed_and_the_latest_says_what_its_cores_hold(
     face = Run(path=run.path)
     chip = tmp_path / "small.yaml"
     chip.write_text(CHIP.replace("64", "100"))
-    first = face.map(hardware="spinemap_5x5", method="sequential").directory
+    first_directory = face.map(hardware="spinemap_5x5", method="sequential").directory
     last = face.map(hardware=str(chip), method="sequential").directory
     page = document(face.report().read_text())
-    costs = [json.loads((path / "cost.json").read_text()) for path in (first, last)]
-    assert page.rows("mapping", first.name)[1:4] == [
+    costs = [
+        json.loads((path / "cost.json").read_text()) for path in (first_directory, last)
+    ]
+    assert page.rows("mapping", first_directory.name)[1:4] == [
         "spinemap_5x5",
         "sequential",
         str(costs[0]["cores"]["cores"]),
     ]
     assert page.rows("mapping", f"{last.name} (below)")[1] == "chip (small.yaml)"
     for held in ("neurons", "axons", "synapses"):
-        stated = costs[1][f"{held}_per_core"]
-        limit = "unlimited" if stated["limit"] is None else f"{stated['limit']:,}"
+        stated_cost = costs[1][f"{held}_per_core"]
+        limit = (
+            "unlimited" if stated_cost["limit"] is None else f"{stated_cost['limit']:,}"
+        )
         assert page.rows("mapping", held)[:3] == [
-            f"{stated['mean']:,.1f}",
-            f"{stated['max']:,}",
+            f"{stated_cost['mean']:,.1f}",
+            f"{stated_cost['max']:,}",
             limit,
         ]
     # The first core is full, and has the first neurons of the first layer

@@ -11,7 +11,7 @@ from snnb.training.keras_model import write_model
 SETTINGS = SimulationSettings(samples=70, duration=60, seed=5, record_spikes=2)
 
 
-def weighted(random, name, kind, config, inputs, *shape, spread=(0.5, 0.1)):
+def weighted_entry(random, name, kind, config, inputs, *shape, spread=(0.5, 0.1)):
     """A layer with a random kernel of a shape, and random biases, of these standard deviations."""
     depthwise = kind == "DepthwiseConv2D"
     kernel, bias = (
@@ -51,35 +51,38 @@ def run_engine(engine, network, settings, x):
     return engine(network, settings).simulate(x, 0, lambda *_: None)
 
 
-def simulate_calibrated(engine, found, x, steps, logits):
+def simulate_calibrated(engine, calibration, x, steps, logits):
     """What an engine counts with a calibrated network, its read-out in the unit of the logits, and their error.
 
     The error is the squared difference from the `logits` of the trained network, as a share of their square.
     """
-    counted = run_engine(
-        engine, found.network, SimulationSettings(duration=steps, samples=len(x)), x
+    counted_result = run_engine(
+        engine,
+        calibration.network,
+        SimulationSettings(duration=steps, samples=len(x)),
+        x,
     )
     readout = (
-        counted.readout
-        * np.float32(found.layers[found.network.output.name].scale_factors)
+        counted_result.readout
+        * np.float32(calibration.layers[calibration.network.output.name].scale_factors)
         / steps
     )
     error = (
         np.square(readout - readout.mean(axis=1, keepdims=True) - logits).sum()
         / np.square(logits).sum()
     )
-    return counted, readout, error
+    return counted_result, readout, error
 
 
-def observed(engine, network, settings, x, first=0):
+def observe_engine(engine, network, settings, x, first_sample=0):
     """What an engine counts of samples, the spikes of the output in each step, and its read-out after each, if any."""
     parts = []
-    counted = engine(network, settings).simulate(
-        x, first, lambda *part: parts.append(part)
+    counted_result = engine(network, settings).simulate(
+        x, first_sample, lambda *part: parts.append(part)
     )
     spikes, readouts = zip(*parts)
     return (
-        counted,
+        counted_result,
         np.concatenate(spikes, axis=1),
         readouts[0] if readouts[0] is None else np.concatenate(readouts, 1),
     )
@@ -93,31 +96,38 @@ def spike_trains(table, samples, steps, size):
     return trains
 
 
-def simulated(engine, case, settings, samples=slice(0, 70)):
+def simulate_engine(engine, case, settings, samples=slice(0, 70)):
     """What an engine counts of some of the case's samples, and the spikes of the output."""
-    return observed(engine, case.network, settings, case.x[samples], samples.start)[:2]
+    return observe_engine(
+        engine, case.network, settings, case.x[samples], samples.start
+    )[:2]
 
 
 def assert_every_spike_is_the_same(engines, case, settings):
-    (one, one_spikes), (two, two_spikes) = (
-        simulated(engine, case, settings) for engine in engines
+    (one_counts, one_spikes), (two, two_spikes) = (
+        simulate_engine(engine, case, settings) for engine in engines
     )
-    assert list(one.counts) == list(two.counts)
-    for name, counts in one.counts.items():
+    assert list(one_counts.counts) == list(two.counts)
+    for name, counts in one_counts.counts.items():
         assert counts.any()
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
     np.testing.assert_array_equal(two_spikes, one_spikes)
-    np.testing.assert_array_equal(two.late, one.late)
-    np.testing.assert_allclose(two.readout, one.readout, atol=1e-4)
-    assert list(one.spikes) == list(two.spikes)
-    for name, table in one.spikes.items():
+    np.testing.assert_array_equal(two.late, one_counts.late)
+    np.testing.assert_allclose(two.readout, one_counts.readout, atol=1e-4)
+    assert list(one_counts.spikes) == list(two.spikes)
+    for name, table in one_counts.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], table, err_msg=name)
 
 
 def assert_of_10000_counts_at_most_one_differs_by_one(engines, case):
-    (one, _), (two, _) = (simulated(engine, case, SETTINGS) for engine in engines)
+    (one_counts, _), (two, _) = (
+        simulate_engine(engine, case, SETTINGS) for engine in engines
+    )
     differences = np.concatenate(
-        [(two.counts[name] - one.counts[name]).ravel() for name in one.counts]
+        [
+            (two.counts[name] - one_counts.counts[name]).ravel()
+            for name in one_counts.counts
+        ]
     )
     assert np.abs(differences).max() <= 1
     assert (differences != 0).mean() <= 1e-4

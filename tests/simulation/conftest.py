@@ -34,7 +34,7 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def trained():
+def trained_case():
     """The mini network of the recorded run; its pictures are digits that it was not trained on."""
     x, y = (np.load(RECORDED / "dataset" / f"{name}_test.npy")[:200] for name in "xy")
     return Case(
@@ -43,19 +43,21 @@ def trained():
 
 
 @pytest.fixture(scope="session")
-def branched(tmp_path_factory):
+def branched_case(tmp_path_factory):
     """Random weights; branches of different strides and paddings, joined, in every kind of layer but max pooling."""
     x = Input((8, 9, 3), name="input")
-    first = layers.Conv2D(
+    first_layer = layers.Conv2D(
         6, 3, padding="same", activation="relu", name="00Conv2D_8x9x6"
     )(x)
-    left = layers.ZeroPadding2D(((1, 0), (2, 1)), name="01ZeroPadding2D_9x12x6")(first)
-    left = layers.Conv2D(
+    left_layer = layers.ZeroPadding2D(((1, 0), (2, 1)), name="01ZeroPadding2D_9x12x6")(
+        first_layer
+    )
+    left_layer = layers.Conv2D(
         5, (2, 3), strides=(2, 1), activation="relu", name="02Conv2D_4x10x5"
-    )(left)
-    left = layers.AveragePooling2D(
+    )(left_layer)
+    left_layer = layers.AveragePooling2D(
         (2, 3), strides=(1, 2), name="03AveragePooling2D_3x4x5"
-    )(left)
+    )(left_layer)
     right = layers.DepthwiseConv2D(
         3,
         2,
@@ -63,16 +65,22 @@ def branched(tmp_path_factory):
         depth_multiplier=2,
         activation="relu",
         name="04DepthwiseConv2D_4x5x12",
-    )(first)
+    )(first_layer)
     right = layers.AveragePooling2D(
         3, strides=2, padding="same", name="05AveragePooling2D_2x3x12"
     )(right)
     right = layers.Reshape((3, 4, 6), name="06Reshape_3x4x6")(right)
-    joined = layers.Concatenate(name="07Concatenate_3x4x11")([left, right])
-    joined = layers.Conv2D(7, 1, activation="relu", name="08Conv2D_3x4x7")(joined)
-    joined = layers.Flatten(name="09Flatten_84")(joined)
-    joined = layers.Dense(30, activation="linear", name="10Dense_30")(joined)
-    model = Model(x, layers.Dense(10, activation="softmax", name="11Dense_10")(joined))
+    joined_layer = layers.Concatenate(name="07Concatenate_3x4x11")([left_layer, right])
+    joined_layer = layers.Conv2D(7, 1, activation="relu", name="08Conv2D_3x4x7")(
+        joined_layer
+    )
+    joined_layer = layers.Flatten(name="09Flatten_84")(joined_layer)
+    joined_layer = layers.Dense(30, activation="linear", name="10Dense_30")(
+        joined_layer
+    )
+    model = Model(
+        x, layers.Dense(10, activation="softmax", name="11Dense_10")(joined_layer)
+    )
     random = np.random.default_rng(3)
     for layer in model.layers:
         shapes = [weight.shape for weight in layer.get_weights()]
@@ -83,17 +91,17 @@ def branched(tmp_path_factory):
                 for s in shapes
             ]
         )
-    parsed = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
-    write_model(model, parsed)
+    parsed_path = tmp_path_factory.mktemp("branched") / "branched_parsed.h5"
+    write_model(model, parsed_path)
     return Case(
-        parsed,
+        parsed_path,
         random.random((70, 8, 9, 3), dtype=np.float32),
         random.integers(0, 10, 70),
     )
 
 
 @pytest.fixture
-def pooled():
+def pooled_network():
     """A network without a file: max pooling of the input beside a population that reads it."""
     arrays = {
         "kernel": np.zeros((1, 1, 3, 6), np.float32),
@@ -119,12 +127,12 @@ def pooled():
 
 
 @pytest.fixture(scope="session")
-def exact(branched, tmp_path_factory):
+def exact(branched_case, tmp_path_factory):
     """The branched network with weights, and pixels, that float32 adds without rounding, in whatever order."""
-    model = branched.keras
+    model = branched_case.keras
     model.set_weights([np.round(weight * 256) / 256 for weight in model.get_weights()])
-    parsed = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
-    write_model(model, parsed)
+    parsed_path = tmp_path_factory.mktemp("exact") / "exact_parsed.h5"
+    write_model(model, parsed_path)
     return dataclasses.replace(
-        branched, parsed=parsed, x=np.round(branched.x * 16) / 16
+        branched_case, parsed=parsed_path, x=np.round(branched_case.x * 16) / 16
     )

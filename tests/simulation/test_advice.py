@@ -41,7 +41,7 @@ def _advice(
     return loss_advice(statistics, settings, network, fidelity)
 
 
-def of_rates(rates):
+def statistics_from_rates(rates):
     """Statistics without a loss."""
     return SimulationStatistics.model_construct(
         num_samples=10, ann_accuracy=1.0, snn_accuracy=1.0, mean_rates=rates, coding={}
@@ -49,7 +49,7 @@ def of_rates(rates):
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "named"),
+    ("accuracies", "causes"),
     [
         (
             (0.922, 0.682, 0.922),
@@ -66,23 +66,27 @@ def of_rates(rates):
         ((0.95, 0.938, 0.938), []),  # within the interval of 1,000 samples
     ],
 )
-def test_causes_come_in_the_order_of_what_they_cost(branched, accuracies, named):
-    lines = _advice(branched.network, *accuracies)
-    assert len(lines) == len(named)
-    for line, words in zip(lines, named):
+def test_causes_come_in_the_order_of_what_they_cost(branched_case, accuracies, causes):
+    lines = _advice(branched_case.network, *accuracies)
+    assert len(lines) == len(causes)
+    for line, words in zip(lines, causes):
         assert all(word in line for word in words)
         assert "--duration" not in line  # the accuracy no longer rises
 
 
-def test_more_steps_come_first_where_the_last_half_gained(branched):
-    (line,) = _advice(branched.network, 0.95, 0.7, 0.7, by_step=(0.1, 0.5, 0.6, 0.7))
+def test_more_steps_come_first_where_the_last_half_gained(branched_case):
+    (line,) = _advice(
+        branched_case.network, 0.95, 0.7, 0.7, by_step=(0.1, 0.5, 0.6, 0.7)
+    )
     assert line.index("--duration; the last half gained 20.0 points") < line.index(
         "--initial-potential"
     )
 
 
-def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branched):
-    network = replace(branched.network, steps=8)
+def test_another_duration_than_that_of_the_calibration_is_the_only_advice(
+    branched_case,
+):
+    network = replace(branched_case.network, steps=8)
     (line,) = _advice(network, 0.95, 0.735, 0.735, duration=32)
     assert (
         "calibrated for 8 time steps, which loses 21.5 points; give --duration 8"
@@ -95,32 +99,34 @@ def test_another_duration_than_that_of_the_calibration_is_the_only_advice(branch
     assert "--duration" not in line
 
 
-def test_a_few_silent_layers_are_named_and_many_are_counted(branched):
-    names = [population.name for population in branched.network.populations]
+def test_a_few_silent_layers_are_named_and_many_are_counted(branched_case):
+    names = [population.name for population in branched_case.network.populations]
     assert len(names) > FEW + 1
     for silent in (names[1 : FEW + 1], names[1:]):
         rates = {name: float(name not in silent) / 2 for name in names}
         lines = advice(
-            of_rates(rates), SimulationSettings(samples=10), branched.network
+            statistics_from_rates(rates),
+            SimulationSettings(samples=10),
+            branched_case.network,
         )
         assert len(lines) == (FEW if len(silent) == FEW else 1)
         assert silent[0] in lines[0]
         assert silent[-1] in lines[-1]
 
 
-@pytest.mark.parametrize(("rate", "warned"), [(200, True), (1000, False)])
-def test_slow_poisson_input_is_warned_about(branched, rate, warned):
-    rates = {population.name: 0.5 for population in branched.network.populations}
+@pytest.mark.parametrize(("rate", "is_warned"), [(200, True), (1000, False)])
+def test_slow_poisson_input_is_warned_about(branched_case, rate, is_warned):
+    rates = {population.name: 0.5 for population in branched_case.network.populations}
     lines = advice(
-        of_rates(rates),
+        statistics_from_rates(rates),
         SimulationSettings(input="poisson", input_rate=rate),
-        branched.network,
+        branched_case.network,
     )
-    assert ["outweigh" in line for line in lines] == [True] * warned
+    assert ["outweigh" in line for line in lines] == [True] * is_warned
 
 
 @pytest.mark.parametrize(
-    ("ann", "first", "samples", "measured_on", "said"),
+    ("ann", "first_sample", "samples", "measured_on", "said"),
     [
         (0.95, 0, 1000, 1000, "12.0 of them without spikes"),
         (
@@ -135,7 +141,7 @@ def test_slow_poisson_input_is_warned_about(branched, rate, warned):
     ],
 )
 def test_a_loss_of_the_conversion_names_its_samples(
-    branched, ann, first, samples, measured_on, said
+    branched_case, ann, first_sample, samples, measured_on, said
 ):
     fidelity = Fidelity(
         samples=measured_on,
@@ -144,11 +150,11 @@ def test_a_loss_of_the_conversion_names_its_samples(
         after={"average_pooling": 0.83},
     )
     (line,) = _advice(
-        branched.network,
+        branched_case.network,
         ann,
         0.7,
         0.7,
-        first=first,
+        first=first_sample,
         samples=samples,
         fidelity=fidelity,
     )
@@ -178,23 +184,29 @@ LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
         ),
     ],
 )
-def test_remedies_are_those_that_the_network_takes(branched, fixed, remedies):
-    (line,) = _advice(replace(branched.network, **fixed), 0.95, 0.7, 0.7, duration=8)
+def test_remedies_are_those_that_the_network_takes(branched_case, fixed, remedies):
+    (line,) = _advice(
+        replace(branched_case.network, **fixed), 0.95, 0.7, 0.7, duration=8
+    )
     assert line == f"25.0 points lost (70.0% of 95.0%): {'; '.join(remedies)}"
 
 
 @pytest.mark.parametrize("fixed", [{}, {"steps": 8}, {"weight_bits": 8}])
-def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
-    network, (silent, full, *others) = (
-        replace(branched.network, **fixed),
-        branched.network.populations,
+def test_no_option_is_advised_that_the_network_refuses(branched_case, fixed):
+    network, (silent, full, *others_population) = (
+        replace(branched_case.network, **fixed),
+        branched_case.network.populations,
     )
     rates = {
         silent.name: 0.0,
         full.name: 1.0,
-        **{population.name: 0.5 for population in others},
+        **{population.name: 0.5 for population in others_population},
     }
-    lines = advice(of_rates(rates), SimulationSettings(samples=10, duration=8), network)
+    lines = advice(
+        statistics_from_rates(rates),
+        SimulationSettings(samples=10, duration=8),
+        network,
+    )
     assert [name in line for name, line in zip((silent.name, full.name), lines)] == [
         True,
         True,
@@ -204,49 +216,52 @@ def test_no_option_is_advised_that_the_network_refuses(branched, fixed):
 
 
 @pytest.fixture
-def miscalibrated(trained, tmp_path):
+def miscalibrated_case(trained_case, tmp_path):
     """A calibrated network of which the weights of the first population have the wrong sign."""
     network = calibrate(
-        trained.network, trained.x[100:], ConversionSettings(calibrate=8)
+        trained_case.network, trained_case.x[100:], ConversionSettings(calibrate=8)
     ).network
-    first = network.populations[0]
-    weights = replace(first.only, kernel=-first.only.weights())
+    first_population = network.populations[0]
+    weights = replace(first_population.only, kernel=-first_population.only.weights())
     path = tmp_path / "wrong_parsed.h5"
-    shutil.copyfile(str(trained.parsed), str(path))
+    shutil.copyfile(str(trained_case.parsed), str(path))
     write_spiking(
-        network.with_populations([replace(first, projections=(weights,))]), path
+        network.with_populations([replace(first_population, projections=(weights,))]),
+        path,
     )
-    return replace(trained, parsed=path)
+    return replace(trained_case, parsed=path)
 
 
 def test_a_wrong_conversion_is_named_first_and_the_labels_are_not_suspected(
-    miscalibrated, tmp_path
+    miscalibrated_case, tmp_path
 ):
     settings = SimulationSettings(samples=200, duration=8)
-    result = simulate_case(miscalibrated, tmp_path / "out", settings)
+    result = simulate_case(miscalibrated_case, tmp_path / "out", settings)
     statistics = result.statistics
     assert statistics.ann_accuracy > 0.9
-    first, *others = result.warnings
-    assert first.startswith(
+    first_warning, *others_warning = result.warnings
+    assert first_warning.startswith(
         f"the accuracy of {statistics.snn_accuracy:.1%} is chance, and the trained network has "
         f"{statistics.ann_accuracy:.1%} on the same samples: the conversion is at fault, not the labels; "
     )
-    assert "`snnb report`" in first
-    for line in others:
+    assert "`snnb report`" in first_warning
+    for line in others_warning:
         assert "labels" not in line
         assert "points lost" not in line
 
 
-def test_wrong_labels_are_not_a_fault_of_the_conversion(trained, tmp_path):
-    wrong = replace(trained, y=(trained.y + 3) % 10)
+def test_wrong_labels_are_not_a_fault_of_the_conversion(trained_case, tmp_path):
+    wrong = replace(trained_case, y=(trained_case.y + 3) % 10)
     settings = SimulationSettings(samples=200, duration=40)
     warnings = simulate_case(wrong, tmp_path / "out", settings).warnings
     assert "a shift by 3): check the order of the classes and the labels" in warnings[0]
     assert not any("at fault" in line for line in warnings)
 
 
-def test_too_few_time_steps_are_named_beside_the_conversion(trained, tmp_path):
+def test_too_few_time_steps_are_named_beside_the_conversion(trained_case, tmp_path):
     settings = SimulationSettings(samples=200, duration=1)
-    first, *others = simulate_case(trained, tmp_path / "out", settings).warnings
-    assert "the conversion or --duration 1 is at fault, not the labels" in first
-    assert any("simulate longer" in line for line in others)
+    first_warning, *others_warning = simulate_case(
+        trained_case, tmp_path / "out", settings
+    ).warnings
+    assert "the conversion or --duration 1 is at fault, not the labels" in first_warning
+    assert any("simulate longer" in line for line in others_warning)

@@ -20,20 +20,23 @@ SETTINGS = SimulationSettings(samples=10)
 MIXED = SETTINGS.changed(input="poisson", threshold=0.5)
 
 
-def test_auto_takes_event_where_it_can_simulate_the_network(branched):
-    assert choose_engine(branched.network, SETTINGS) == ("event", "fastest engine")
+def test_auto_takes_event_where_it_can_simulate_the_network(branched_case):
+    assert choose_engine(branched_case.network, SETTINGS) == ("event", "fastest engine")
 
 
-def test_engines_that_are_asked_for_refuse_by_layer(pooled):
+def test_engines_that_are_asked_for_refuse_by_layer(pooled_network):
     for engine in ("toolbox", "event"):
         with pytest.raises(InputError, match=r"layer pool.*--engine tensorflow"):
-            choose_engine(pooled, MIXED.changed(engine=engine))
-    assert choose_engine(pooled, MIXED.changed(engine="tensorflow"))[0] == "tensorflow"
-    engine, reason = choose_engine(pooled, MIXED)
+            choose_engine(pooled_network, MIXED.changed(engine=engine))
+    assert (
+        choose_engine(pooled_network, MIXED.changed(engine="tensorflow"))[0]
+        == "tensorflow"
+    )
+    engine, reason = choose_engine(pooled_network, MIXED)
     assert (engine, "layer pool" in reason) == ("tensorflow", True)
 
 
-def _made(*entries):
+def _assemble(*entries):
     return assemble(
         [
             StoredLayer(
@@ -45,8 +48,8 @@ def _made(*entries):
 
 
 @pytest.mark.toolbox
-@pytest.mark.parametrize(("padding", "refused"), [("valid", True), ("same", False)])
-def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
+@pytest.mark.parametrize(("padding", "is_refused"), [("valid", True), ("same", False)])
+def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, is_refused):
     arrays = {
         "depthwise_kernel": np.zeros((3, 3, 3, 1), np.float32),
         "bias": np.zeros(3, np.float32),
@@ -57,11 +60,11 @@ def test_the_toolbox_cannot_dilate_depthwise_without_padding(padding, refused):
         "padding": padding,
         "activation": "relu",
     }
-    network = _made(
+    network = _assemble(
         StoredLayer("dilated", "DepthwiseConv2D", config, ("input",), arrays)
     )
     toolbox = SETTINGS.changed(engine="toolbox")
-    if refused:
+    if is_refused:
         with pytest.raises(InputError, match=r"layer dilated.*--engine tensorflow"):
             choose_engine(network, toolbox)
     else:
@@ -79,7 +82,7 @@ def test_the_toolbox_cannot_add():
         )
         for name in ("a", "b")
     ]
-    network = _made(*terms, StoredLayer("sum", "Add", {}, ("a", "b"), {}))
+    network = _assemble(*terms, StoredLayer("sum", "Add", {}, ("a", "b"), {}))
     with pytest.raises(
         InputError,
         match="layer sum: the toolbox does not support sums of layers: use --engine tensorflow or event",
@@ -94,7 +97,7 @@ def test_the_toolbox_has_no_groups():
         "bias": np.zeros(6, np.float32),
     }
     config = {"filters": 6, "kernel_size": [1, 1], "groups": 3}
-    network = _made(StoredLayer("grouped", "Conv2D", config, ("input",), arrays))
+    network = _assemble(StoredLayer("grouped", "Conv2D", config, ("input",), arrays))
     with pytest.raises(
         InputError, match="layer grouped: the toolbox has no convolutions with groups"
     ):
@@ -103,10 +106,10 @@ def test_the_toolbox_has_no_groups():
 
 
 def _refusal(folder, outputs, inputs):
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error_info:
         check_supported(network_of(Model(inputs, outputs), folder))
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(error_info.value)
+    return str(error_info.value)
 
 
 def test_refusals_name_the_layer(tmp_path):
@@ -117,17 +120,17 @@ def test_refusals_name_the_layer(tmp_path):
     )
     ends = [layers.Dense(3, name="one")(flat), layers.Dense(3, name="two")(flat)]
     assert "ends in one, two" in _refusal(folder, ends, x)
-    joined = layers.Concatenate(name="joined")(ends)
-    assert "ends in joined, which has no neurons" in _refusal(folder, joined, x)
+    joined_layer = layers.Concatenate(name="joined")(ends)
+    assert "ends in joined, which has no neurons" in _refusal(folder, joined_layer, x)
 
 
-def test_neurons_in_another_shape_can_be_the_output(branched, tmp_path):
+def test_neurons_in_another_shape_can_be_the_output(branched_case, tmp_path):
     x = Input((4,), name="input")
     y = layers.Flatten(name="flat")(
         layers.Reshape((3, 2), name="shaped")(layers.Dense(6, name="dense")(x))
     )
     check_supported(network_of(Model(x, y), tmp_path))
-    check_supported(branched.network)
+    check_supported(branched_case.network)
 
 
 def _recurrent(onto_output, **numbers):
@@ -145,7 +148,7 @@ def _recurrent(onto_output, **numbers):
         dense("input", 4, 3),
         dense("out", 2, 3, delay=1) if onto_output else dense("a", 3, 3, delay=1),
     )
-    first = Population(
+    first_population = Population(
         "a",
         (3,),
         "Dense",
@@ -154,7 +157,7 @@ def _recurrent(onto_output, **numbers):
         "linear",
         neuron=Neuron(1, **numbers),
     )
-    return Network((Volume("input", (4,)), first, last))
+    return Network((Volume("input", (4,)), first_population, last))
 
 
 @pytest.mark.parametrize("onto_output", [False, True])
@@ -182,13 +185,15 @@ def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond)
 
 
 @pytest.mark.toolbox
-def test_an_input_that_changes_is_refused_by_name(branched):
+def test_an_input_that_changes_is_refused_by_name(branched_case):
     with pytest.raises(InputError, match="the toolbox cannot simulate a varying input"):
         choose_engine(
-            branched.network, SETTINGS.changed(input="events", engine="toolbox")
+            branched_case.network, SETTINGS.changed(input="events", engine="toolbox")
         )
     with pytest.raises(
         InputError,
         match="a network with firing windows reads images, not --input steps",
     ):
-        choose_engine(branched.network.separated(5), SETTINGS.changed(input="steps"))
+        choose_engine(
+            branched_case.network.separated(5), SETTINGS.changed(input="steps")
+        )

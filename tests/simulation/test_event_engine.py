@@ -16,7 +16,7 @@ from tests.simulation.alike import (
     assert_of_10000_counts_at_most_one_differs_by_one,
     network_of,
     run_engine,
-    simulated,
+    simulate_engine,
 )
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
@@ -24,7 +24,7 @@ Input, Model, layers = keras.Input, keras.Model, keras.layers
 ENGINES = (TensorFlowEngine, EventEngine)
 
 
-@pytest.mark.parametrize("name", ["trained", "branched"])
+@pytest.mark.parametrize("name", ["trained_case", "branched_case"])
 def test_of_10000_counts_at_most_one_differs_by_one(request, name):
     assert_of_10000_counts_at_most_one_differs_by_one(
         ENGINES, request.getfixturevalue(name)
@@ -50,11 +50,11 @@ def test_currents_that_just_reach_the_threshold_do_so_in_both_engines(tmp_path):
         SimulationSettings(samples=1, duration=50),
     )
     pictures = np.ones((1, 2 * neurons), np.float32)
-    one, two = (
+    counts, two = (
         run_engine(engine, network, settings, pictures).counts for engine in ENGINES
     )
-    assert set(one["01Dense_200"].ravel()) == {49, 50}
-    np.testing.assert_array_equal(two["01Dense_200"], one["01Dense_200"])
+    assert set(counts["01Dense_200"].ravel()) == {49, 50}
+    np.testing.assert_array_equal(two["01Dense_200"], counts["01Dense_200"])
 
 
 PARTS = {  # by case, constants of the event engine
@@ -77,16 +77,18 @@ PARTS = {  # by case, constants of the event engine
 
 
 @pytest.mark.parametrize("constants", PARTS.values(), ids=PARTS)
-def test_parts_of_steps_and_of_weights_leave_no_trace(trained, monkeypatch, constants):
-    whole, spikes = simulated(EventEngine, trained, SETTINGS)
+def test_parts_of_steps_and_of_weights_leave_no_trace(
+    trained_case, monkeypatch, constants
+):
+    whole_counts, spikes = simulate_engine(EventEngine, trained_case, SETTINGS)
     for name, value in constants.items():
         monkeypatch.setattr(f"snnb.simulation.engines.event.{name}", value)
-    parts, part_spikes = simulated(EventEngine, trained, SETTINGS)
+    parts, part_spikes = simulate_engine(EventEngine, trained_case, SETTINGS)
     np.testing.assert_array_equal(part_spikes, spikes)
-    for name, counts in whole.counts.items():
+    for name, counts in whole_counts.counts.items():
         np.testing.assert_array_equal(parts.counts[name], counts)
-    np.testing.assert_array_equal(parts.late, whole.late)
-    np.testing.assert_array_equal(parts.readout, whole.readout)
+    np.testing.assert_array_equal(parts.late, whole_counts.late)
+    np.testing.assert_array_equal(parts.readout, whole_counts.readout)
 
 
 def _assert_engines_agree(model, folder, x, rows, duration):
@@ -95,9 +97,11 @@ def _assert_engines_agree(model, folder, x, rows, duration):
     network = network_of(model, folder)
     settings = SETTINGS.changed(samples=len(x), duration=duration, record_spikes=0)
     x = np.round(x * 16).astype(np.float32) / 16
-    one, two = (run_engine(engine, network, settings, x) for engine in ENGINES)
-    assert sum(counts.any() for counts in one.counts.values()) > len(one.counts) / 2
-    for name, counts in one.counts.items():
+    result, two = (run_engine(engine, network, settings, x) for engine in ENGINES)
+    assert (
+        sum(counts.any() for counts in result.counts.values()) > len(result.counts) / 2
+    )
+    for name, counts in result.counts.items():
         np.testing.assert_array_equal(two.counts[name], counts, err_msg=name)
 
 
@@ -108,7 +112,7 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
     """Few filters and many, such as fill no vector; windows at edges, beyond them, and far from each other."""
     options = {"padding": "same", "activation": "relu"}
     x = Input(shape, name="input")
-    first = layers.Conv2D(5, 1, name="00Conv2D_5", **options)(x)
+    first_layer = layers.Conv2D(5, 1, name="00Conv2D_5", **options)(x)
     kinds = [
         (3, (2, 5), 1, 1),
         (48, 3, 2, 1),
@@ -125,7 +129,7 @@ def test_widths_of_windows_and_edges_of_every_kind(tmp_path, shape):
             dilation_rate=gap,
             name=f"{i:02d}Conv2D_{i}",
             **options,
-        )(first)
+        )(first_layer)
         for i, (filters, size, stride, gap) in enumerate(kinds, start=1)
     ]
     y = layers.Concatenate(name="10Concatenate")(
@@ -166,27 +170,31 @@ def test_rows_of_padding_after_the_last_are_no_spikes(tmp_path):
     _assert_engines_agree(model, tmp_path, random.random((5, 8, 8, 1)), 256, 30)
 
 
-def test_says_what_it_cannot_do(branched, pooled):
+def test_says_what_it_cannot_do(branched_case, pooled_network):
     halves = SETTINGS.changed(threshold=0.5)
     poisson = halves.changed(input="poisson")
     assert (
-        find_event_obstacle(pooled, poisson)
+        find_event_obstacle(pooled_network, poisson)
         == "layer pool reads input spikes of amplitude 1 and spikes of amplitude 0.5"
     )
-    assert find_event_obstacle(pooled, poisson.changed(threshold=1.0)) is None
+    assert find_event_obstacle(pooled_network, poisson.changed(threshold=1.0)) is None
     assert (
-        find_event_obstacle(pooled, halves)
+        find_event_obstacle(pooled_network, halves)
         == "layer pool takes the maximum of an input that is not spikes"
     )
     average = replace(
-        pooled.output.only, layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2))
+        pooled_network.output.only,
+        layer=AveragePooling2D(pool_size=(2, 2), strides=(2, 2)),
     )
-    averaged = replace(
-        pooled,
-        volumes=(*pooled.volumes[:-1], replace(pooled.output, projections=(average,))),
+    averaged_network = replace(
+        pooled_network,
+        volumes=(
+            *pooled_network.volumes[:-1],
+            replace(pooled_network.output, projections=(average,)),
+        ),
     )
     assert (
-        find_event_obstacle(averaged, SETTINGS)
+        find_event_obstacle(averaged_network, SETTINGS)
         == "layer pool averages spikes together with the constant input"
     )
-    assert find_event_obstacle(branched.network, SETTINGS) is None
+    assert find_event_obstacle(branched_case.network, SETTINGS) is None

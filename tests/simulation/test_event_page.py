@@ -52,11 +52,14 @@ def test_the_page_has_the_numbers_of_the_engine():
         )
     )
     settings = SimulationSettings(samples=1, duration=1)
-    counted = EventEngine(network, settings).simulate(
+    counted_result = EventEngine(network, settings).simulate(
         SPIKES.reshape(1, 1, 4, 1), 0, lambda *_: None
     )
-    np.testing.assert_array_equal(counted.counts["image"].ravel(), SPIKES)
-    spikes, potential = counted.counts["windows"].ravel(), counted.readout[0]
+    np.testing.assert_array_equal(counted_result.counts["image"].ravel(), SPIKES)
+    spikes, potential = (
+        counted_result.counts["windows"].ravel(),
+        counted_result.readout[0],
+    )
     [projection] = EventNetwork(network, settings).network.output.projections
     runs = projection_tables.make_table(projection, np.float32(1)).runs
     starts = [runs.weight_start[i] + i * runs.weight_stride[i] for i in range(4)]

@@ -19,7 +19,7 @@ from tests import converted as conversion
 LAYERS, CLASSES, SAMPLES = keras.layers, 4, 130  # more than a batch
 
 
-def pooled(pooling=LAYERS.MaxPooling2D, activation="linear"):
+def pooled_model(pooling=LAYERS.MaxPooling2D, activation="linear"):
     """Max pooling of spikes, and a hidden layer without activation before a pooling, so that it is not composed."""
     return keras.Sequential(
         [
@@ -34,10 +34,10 @@ def pooled(pooling=LAYERS.MaxPooling2D, activation="linear"):
 
 
 @pytest.fixture(scope="module")
-def made():
+def trained_data():
     """The trained model with random weights, pictures, and classes of which it gets most right."""
     random = np.random.default_rng(4)
-    model = pooled()
+    model = pooled_model()
     model.set_weights([random.normal(0.0, 0.6, w.shape) for w in model.get_weights()])
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
@@ -56,8 +56,8 @@ def accuracy(model, x, y):
     return float((model.predict(x / 16).argmax(axis=1) == y).mean())
 
 
-def converted(made, target, **options):
-    model, x, y = made
+def convert_model(trained_data, target, **options):
+    model, x, y = trained_data
     pixels = (x / 16).astype(np.float32)
     settings = ConversionSettings(
         **{"max_pool": "exact", "rectify_linear": True, **options}
@@ -69,42 +69,48 @@ def converted(made, target, **options):
 
 
 def test_max_pooling_and_missing_activations_are_compared_with_the_trained_model(
-    made, tmp_path
+    trained_data, tmp_path
 ):
-    model, x, y = made
-    result, measured = converted(made, tmp_path, max_pool="average")
-    averaged, rectified = (
-        pooled(LAYERS.AveragePooling2D),
-        pooled(LAYERS.AveragePooling2D, "relu"),
+    model, x, y = trained_data
+    result, measured_losses = convert_model(trained_data, tmp_path, max_pool="average")
+    averaged_model, rectified_model = (
+        pooled_model(LAYERS.AveragePooling2D),
+        pooled_model(LAYERS.AveragePooling2D, "relu"),
     )
-    for changed in (averaged, rectified):
-        changed.set_weights(model.get_weights())
-    trained, *after = (accuracy(one, x, y) for one in (model, averaged, rectified))
-    assert len({trained, *after}) == 3
+    for changed_model in (averaged_model, rectified_model):
+        changed_model.set_weights(model.get_weights())
+    trained_accuracy, *after = (
+        accuracy(one_model, x, y)
+        for one_model in (model, averaged_model, rectified_model)
+    )
+    assert len({trained_accuracy, *after}) == 3
     # The own parser composes the average with the convolution that has no activation.
-    assert (measured.trained, measured.after["average_pooling"]) == (trained, after[0])
+    assert (measured_losses.trained, measured_losses.after["average_pooling"]) == (
+        trained_accuracy,
+        after[0],
+    )
     difference = float(
-        np.abs(model.predict(x[:100] / 16) - averaged.predict(x[:100] / 16)).max()
+        np.abs(model.predict(x[:100] / 16) - averaged_model.predict(x[:100] / 16)).max()
     )
     assert difference > 0.1
     assert result.largest_difference == pytest.approx(difference, abs=1e-5)
-    _, only = converted(made, tmp_path, max_pool="exact")
-    rectified = pooled(activation="relu")
-    rectified.set_weights(model.get_weights())
+    _, only = convert_model(trained_data, tmp_path, max_pool="exact")
+    rectified_model = pooled_model(activation="relu")
+    rectified_model.set_weights(model.get_weights())
     assert (
         only.after
-        == {"rectification": accuracy(rectified, x, y)}
-        != {"rectification": trained}
+        == {"rectification": accuracy(rectified_model, x, y)}
+        != {"rectification": trained_accuracy}
     )
 
 
-def test_pruning_is_compared_with_the_trained_model(made, tmp_path):
-    model, x, y = made
-    _, measured = converted(made, tmp_path, prune=0.6)
-    changed = pooled(activation="relu")
-    changed.set_weights(model.get_weights())
-    before = accuracy(changed, x, y)
-    kernels = [layer.kernel for layer in changed.layers if layer.weights]
+def test_pruning_is_compared_with_the_trained_model(trained_data, tmp_path):
+    model, x, y = trained_data
+    _, measured_losses = convert_model(trained_data, tmp_path, prune=0.6)
+    changed_model = pooled_model(activation="relu")
+    changed_model.set_weights(model.get_weights())
+    before = accuracy(changed_model, x, y)
+    kernels = [layer.kernel for layer in changed_model.layers if layer.weights]
     for kernel in kernels:
         weights = kernel.numpy()
         sizes = np.abs(weights)
@@ -113,29 +119,31 @@ def test_pruning_is_compared_with_the_trained_model(made, tmp_path):
                 sizes > np.sort(sizes, axis=None)[int(0.6 * sizes.size) - 1], weights, 0
             )
         )
-    after = accuracy(changed, x, y)
+    after = accuracy(changed_model, x, y)
     assert (
-        measured.after
+        measured_losses.after
         == {"rectification": before, "pruning": after}
         != {"rectification": after, "pruning": before}
     )
-    assert measured.loss == measured.trained - after
+    assert measured_losses.loss == measured_losses.trained - after
     assert (
-        measured.lines()[-1]
+        measured_losses.lines()[-1]
         == f"accuracy after pruning: {after:.2%} ({100 * (after - before):+.2f} points)"
     )
 
 
 @pytest.mark.parametrize("options", [{}, {"calibrate": 4}, {"prune": 0.01}])
 def test_rounding_to_many_bits_changes_nothing_and_to_four_does(
-    options, made, tmp_path
+    options, trained_data, tmp_path
 ):
-    measured = []
+    measured_losses = []
     for bits in (12, 4):
         (tmp_path / str(bits)).mkdir()
-        given = {"max_pool": "average", "weight_bits": bits, **options}
-        measured.append(converted(made, tmp_path / str(bits), **given)[1])
-    fine, coarse = measured
+        options_given = {"max_pool": "average", "weight_bits": bits, **options}
+        measured_losses.append(
+            convert_model(trained_data, tmp_path / str(bits), **options_given)[1]
+        )
+    fine, coarse = measured_losses
     assert fine.changes_made == [
         "average_pooling",
         "rectification",
@@ -149,8 +157,8 @@ def test_rounding_to_many_bits_changes_nothing_and_to_four_does(
     assert then != before
 
 
-def test_a_network_without_changes_has_none(made, tmp_path):
-    result, _ = converted(made, tmp_path, max_pool="average")
+def test_a_network_without_changes_has_none(trained_data, tmp_path):
+    result, _ = convert_model(trained_data, tmp_path, max_pool="average")
     assert list(result.changes) == ["average_pooling", "rectification"]
     model = keras.Sequential(
         [
@@ -158,13 +166,13 @@ def test_a_network_without_changes_has_none(made, tmp_path):
             LAYERS.Dense(CLASSES, activation="softmax"),
         ]
     )
-    result, _ = converted((model, *made[1:]), tmp_path, max_pool="average")
+    result, _ = convert_model((model, *trained_data[1:]), tmp_path, max_pool="average")
     assert result.changes == {}
 
 
 def test_quantised_activations_are_those_of_the_training(tmp_path):
     random, levels = np.random.default_rng(2), 3
-    model = quantised(pooled(activation="relu"), levels, seed=0)
+    model = quantised(pooled_model(activation="relu"), levels, seed=0)
     for layer in model.layers:
         if isinstance(layer, QCFS):
             layer.bound.assign(random.uniform(0.5, 1.5))
@@ -174,25 +182,36 @@ def test_quantised_activations_are_those_of_the_training(tmp_path):
             )
     x = random.integers(0, 17, (SAMPLES, 8, 8, 1)).astype(np.uint8)
     outputs = model.predict(x / 16)
-    trained, pixels = trained_network(model), (x / 16).astype(np.float32)
+    model_network, pixels = trained_network(model), (x / 16).astype(np.float32)
     assert (
-        np.abs(outputs - Analogue(replace(trained, levels=None)).outputs(pixels)).max()
+        np.abs(
+            outputs - Analogue(replace(model_network, levels=None)).outputs(pixels)
+        ).max()
         > 0.01
     )
-    np.testing.assert_allclose(Analogue(trained).outputs(pixels), outputs, atol=1e-5)
-    _, measured = converted(
+    np.testing.assert_allclose(
+        Analogue(model_network).outputs(pixels), outputs, atol=1e-5
+    )
+    _, measured_losses = convert_model(
         (model, x, outputs.argmax(axis=1)), tmp_path, max_pool="average", weight_bits=12
     )
-    assert measured.trained == 1
-    assert measured.after["average_pooling"] < 1
-    assert abs(measured.after["rounding"] - measured.after["average_pooling"]) < 0.05
+    assert measured_losses.trained == 1
+    assert measured_losses.after["average_pooling"] < 1
+    assert (
+        abs(
+            measured_losses.after["rounding"] - measured_losses.after["average_pooling"]
+        )
+        < 0.05
+    )
 
 
-def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(made, tmp_path):
-    model, x, y = made
-    _, fidelity = converted(made, tmp_path, max_pool="average")
+def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(
+    trained_data, tmp_path
+):
+    model, x, y = trained_data
+    _, fidelity = convert_model(trained_data, tmp_path, max_pool="average")
     settings = SimulationSettings(engine="event", samples=70, first=20, duration=20)
-    given = {
+    options_given = {
         "name": "net",
         "x": x,
         "y": y,
@@ -202,7 +221,11 @@ def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(made, tmp
     }
     made_of = [
         simulate(
-            tmp_path / "net_parsed.h5", tmp_path, settings=settings, **given, **options
+            tmp_path / "net_parsed.h5",
+            tmp_path,
+            settings=settings,
+            **options_given,
+            **options,
         ).statistics
         for options in (
             {},
@@ -234,22 +257,25 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
     copy = keras.models.clone_model(model)
     settings = ConversionSettings(max_pool="average")
     result = conversion.converted(model, tmp_path, x_norm=x, settings=settings)
-    averaged = keras.Sequential(
+    averaged_model = keras.Sequential(
         [*copy.layers[:1], LAYERS.AveragePooling2D(2), *copy.layers[2:]]
     )
-    averaged.set_weights(model.get_weights())
+    averaged_model.set_weights(model.get_weights())
     scale = list(result.scale_factors.values())[-1]
-    measured = measure_fidelity(trained_network(model), result.changes, x, None, scale)
+    measured_fidelity = measure_fidelity(
+        trained_network(model), result.changes, x, None, scale
+    )
     errors = [
-        float(np.square(one.predict(x) - x.reshape(SAMPLES, -1)).mean())
-        for one in (model, averaged)
+        float(np.square(one_model.predict(x) - x.reshape(SAMPLES, -1)).mean())
+        for one_model in (model, averaged_model)
     ]
     assert scale != 1
-    assert [measured.trained, measured.after["average_pooling"]] == pytest.approx(
-        errors, rel=1e-5
-    )
+    assert [
+        measured_fidelity.trained,
+        measured_fidelity.after["average_pooling"],
+    ] == pytest.approx(errors, rel=1e-5)
     assert (
-        measured.lines()[0]
+        measured_fidelity.lines()[0]
         == f"ANN mean squared error, as trained: {errors[0]:.4g} ({SAMPLES} test samples)"
     )
 

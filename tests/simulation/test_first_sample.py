@@ -18,11 +18,13 @@ SETTINGS = SimulationSettings(
 @pytest.mark.parametrize(
     "engine", ["event", pytest.param("tensorflow", marks=pytest.mark.slow)]
 )
-def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, engine):
+def test_samples_from_the_middle_spike_as_in_a_larger_run(
+    branched_case, tmp_path, engine
+):
     settings = SETTINGS.changed(engine=engine, record_spikes=60)
-    simulate_case(branched, tmp_path / "larger", settings)
+    simulate_case(branched_case, tmp_path / "larger", settings)
     simulate_case(
-        branched,
+        branched_case,
         tmp_path / "middle",
         settings.changed(first=25, samples=20, record_spikes=20),
     )
@@ -30,42 +32,45 @@ def test_samples_from_the_middle_spike_as_in_a_larger_run(branched, tmp_path, en
         sums = dict(file)
     larger, middle = (read_spikes(tmp_path / name) for name in ("larger", "middle"))
     for name, rows in larger.items():
-        expected = rows[(rows[:, 0] >= 25) & (rows[:, 0] < 45)]
-        assert len(expected)
-        np.testing.assert_array_equal(middle[name], expected, err_msg=name)
-        assert sums[name].sum() == (expected[:, 2] >= 7).sum()
-    one = read_spikes(tmp_path / "middle", sample=44)
+        expected_row = rows[(rows[:, 0] >= 25) & (rows[:, 0] < 45)]
+        assert len(expected_row)
+        np.testing.assert_array_equal(middle[name], expected_row, err_msg=name)
+        assert sums[name].sum() == (expected_row[:, 2] >= 7).sum()
+    spikes = read_spikes(tmp_path / "middle", sample=44)
     np.testing.assert_array_equal(
-        one["input"], larger["input"][larger["input"][:, 0] == 44]
+        spikes["input"], larger["input"][larger["input"][:, 0] == 44]
     )
 
 
 @pytest.mark.parametrize("source", ["constant", "poisson"])
 def test_counts_and_read_out_of_separated_firing_do_not_depend_on_the_blocks(
-    trained, source
+    trained_case, source
 ):
-    network, random = trained.network, np.random.default_rng(5)
+    network, random = trained_case.network, np.random.default_rng(5)
     output = replace(network.output, activation="linear")
     network = network.with_populations([*network.populations[:-1], output]).separated(6)
     engine = SeparatedEngine(
         network, SimulationSettings(samples=120, duration=6, input=source)
     )
 
-    def simulated(ends):
-        blocks = [slice(first, last) for first, last in zip([0, *ends], [*ends, 120])]
+    def simulate_blocks(ends):
+        blocks = [
+            slice(first_sample, last)
+            for first_sample, last in zip([0, *ends], [*ends, 120])
+        ]
         readouts = []
-        found = [
+        found_results = [
             engine.simulate(
-                trained.x[b], b.start, lambda _, readout: readouts.append(readout)
+                trained_case.x[b], b.start, lambda _, readout: readouts.append(readout)
             )
             for b in blocks
         ]
         output = np.concatenate(
-            [counted.counts[network.output.name] for counted in found]
+            [counts.counts[network.output.name] for counts in found_results]
         )
         return output, np.concatenate(readouts)
 
-    counts, readout = simulated([])
+    counts, readout = simulate_blocks([])
     assert readout.any(axis=2)[:, -1].all()
     for ends in (
         range(1, 120),
@@ -74,5 +79,9 @@ def test_counts_and_read_out_of_separated_firing_do_not_depend_on_the_blocks(
         *(np.sort(random.integers(1, 120, 4)) for _ in range(6)),
     ):
         ends = np.unique(ends).tolist()
-        for expected, found in zip((counts, readout), simulated(ends)):
-            np.testing.assert_array_equal(found, expected, err_msg=str(ends))
+        for expected_array, found_array in zip(
+            (counts, readout), simulate_blocks(ends)
+        ):
+            np.testing.assert_array_equal(
+                found_array, expected_array, err_msg=str(ends)
+            )

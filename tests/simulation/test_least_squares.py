@@ -21,7 +21,7 @@ from snnb.forward.analogue import Analogue, PopulationSums
 from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble, read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
-from tests.simulation.alike import simulate_calibrated, weighted
+from tests.simulation.alike import simulate_calibrated, weighted_entry
 
 SAMPLES = 60
 
@@ -29,7 +29,7 @@ SAMPLES = 60
 @pytest.fixture(scope="module")
 def network():
     """A convolution, and a population that sums a strided convolution, a 1×1 and a depthwise one."""
-    layer = partial(weighted, np.random.default_rng(3), spread=(0.4, 0))
+    layer = partial(weighted_entry, np.random.default_rng(3), spread=(0.4, 0))
     window, half = (
         {"kernel_size": [3, 3], "padding": "same"},
         {"kernel_size": [1, 1], "strides": [2, 2]},
@@ -71,15 +71,15 @@ def test_the_inputs_of_the_weights_give_the_sums(network):
     random, population = np.random.default_rng(4), network.output
     read = {"first": random.random((5, 8, 8, 4)).astype(np.float32)}
     change = random.normal(0, 1, (weights_of_channel(population), 4))
-    changed = add_change(population, change)
-    own, sums = (
+    changed_change = add_change(population, change)
+    own_inputs, sums = (
         PopulationSums(network, p).compute(read).reshape(-1, 4)
-        for p in (population, changed)
+        for p in (population, changed_change)
     )
     np.testing.assert_allclose(
-        sums - own, windows(population, read) @ change, atol=1e-4
+        sums - own_inputs, windows(population, read) @ change, atol=1e-4
     )
-    assert changed.projections[2] is population.projections[2]
+    assert changed_change.projections[2] is population.projections[2]
 
 
 def _ridge_regression(x, y, ridge):
@@ -101,24 +101,24 @@ def _equations(noise):
     ).astype(np.float32)
 
 
-@pytest.mark.parametrize(("noise", "expected"), [(0.01, 0.001), (2, 1)])
-def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, expected):
+@pytest.mark.parametrize(("noise", "message"), [(0.01, 0.001), (2, 1)])
+def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, message):
     x, y = (values.astype(np.float64) for values in _equations(noise))
     halves = [(x[:150], y[:150]), (x[150:], y[150:])]
     errors = []
     for ridge in RIDGES:
         rests = [
-            c - a @ _ridge_regression(*fitted, ridge)
-            for fitted, (a, c) in zip(halves, halves[::-1])
+            c - a @ _ridge_regression(*fitted_half, ridge)
+            for fitted_half, (a, c) in zip(halves, halves[::-1])
         ]
         errors.append(sum(rest.var(axis=0).sum() for rest in rests))
-    assert RIDGES[int(np.argmin(errors))] == expected
+    assert RIDGES[int(np.argmin(errors))] == message
     # The covariances are those within the halves.
     within = (
         np.concatenate([part - part.mean(axis=0) for part in parts])
         for parts in zip(*halves)
     )
-    solution = _ridge_regression(*within, expected)
+    solution = _ridge_regression(*within, message)
     np.testing.assert_allclose(
         fit_change(*_equations(noise)), solution, rtol=1e-3, atol=1e-5
     )
@@ -126,15 +126,17 @@ def test_the_ridge_predicts_one_half_of_the_rows_best_from_the_other(noise, expe
 
 def test_negative_pre_activations_may_have_any_negative_sum():
     """Sums whose trained value is far below zero would dominate the plain regression."""
-    x, wanted = _equations(0.01)
-    wanted = np.where(wanted > 0.5, wanted - 0.5, 20 * (wanted - 0.5)).astype(
-        np.float32
-    )
+    x, target_activations = _equations(0.01)
+    target_activations = np.where(
+        target_activations > 0.5,
+        target_activations - 0.5,
+        20 * (target_activations - 0.5),
+    ).astype(np.float32)
     errors = []
-    for pre_activations in (None, wanted):
-        sums = x @ fit_change(x, wanted, pre_activations)
+    for pre_activations in (None, target_activations):
+        sums = x @ fit_change(x, target_activations, pre_activations)
         shifts = np.linspace(-20, 20, 4001)[:, np.newaxis, np.newaxis]
-        rest = np.maximum(sums + shifts, 0) - np.maximum(wanted, 0)
+        rest = np.maximum(sums + shifts, 0) - np.maximum(target_activations, 0)
         errors.append(np.square(rest).mean(axis=1).min(axis=0).sum())
     assert errors[1] < 0.5 * errors[0]
 
@@ -144,34 +146,39 @@ def test_fitted_kernels_lessen_the_error(network, monkeypatch):
         np.random.default_rng(5).random((SAMPLES, 8, 8, 2)).astype(np.float32),
         {"calibrate": 4},
     )
-    fitted = calibrate(network, x, ConversionSettings(**settings))
+    fitted_calibration = calibrate(network, x, ConversionSettings(**settings))
     monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", np.inf)
-    plain = calibrate(network, x, ConversionSettings(**settings))
-    assert fitted.layers["first"].after == pytest.approx(
-        plain.layers["first"].after
+    plain_calibration = calibrate(network, x, ConversionSettings(**settings))
+    assert fitted_calibration.layers["first"].after == pytest.approx(
+        plain_calibration.layers["first"].after
     )  # it reads the images
-    assert fitted.layers["rectified"].after < plain.layers["rectified"].after
+    assert (
+        fitted_calibration.layers["rectified"].after
+        < plain_calibration.layers["rectified"].after
+    )
 
 
 def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(
-    trained, monkeypatch
+    trained_case, monkeypatch
 ):
-    network, x, errors = read_network(trained.parsed), trained.x[:100], []
+    network, x, errors = read_network(trained_case.parsed), trained_case.x[:100], []
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
-    for least in (least_squares.ROWS_PER_WEIGHT, np.inf):
-        monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", least)
-        found = calibrate(
-            network, trained.x[100:], ConversionSettings(calibrate=8, firing="free")
+    for least_weight in (least_squares.ROWS_PER_WEIGHT, np.inf):
+        monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", least_weight)
+        calibration = calibrate(
+            network,
+            trained_case.x[100:],
+            ConversionSettings(calibrate=8, firing="free"),
         )
-        errors.append(simulate_calibrated(EventEngine, found, x, 8, logits)[-1])
+        errors.append(simulate_calibrated(EventEngine, calibration, x, 8, logits)[-1])
     assert errors[0] < 0.9 * errors[1]
 
 
 def test_kernels_with_few_equations_stay(network):
-    taken = [
+    taken_rows = [
         fitted_rows(network.output, samples) for samples in (24, 25, 100_000)
     ]  # 40 weights, 16 rows each
-    assert [None if rows is None else rows.step for rows in taken] == [None, 1, 17]
+    assert [None if rows is None else rows.step for rows in taken_rows] == [None, 1, 17]
 
 
 def test_fewer_samples_than_asked_for_are_reported(network):

@@ -32,7 +32,7 @@ from tests.model_files.test_onnx_operators import (
     onnxruntime_outputs,
     written,
 )
-from tests.simulation.alike import observed, run_engine, spike_trains
+from tests.simulation.alike import observe_engine, run_engine, spike_trains
 
 L = keras.layers
 SAMPLES, STEPS, LEVELS = 10, 8, 4
@@ -44,16 +44,18 @@ POOLINGS = [(3, 2, 0), (2, 1, 0), (2, 2, 0)]
 def _model():
     """Convolution and pooling twice; the second pooling is of a residual sum, the third of the second one's windows."""
     x = L.Input((8, 8, 1))
-    first = L.Conv2D(8, 3, padding="same", activation="relu")(x)
-    pooled = L.MaxPooling2D(3, strides=2, padding="same")(first)
-    summed = L.ReLU()(L.Add()([pooled, L.Conv2D(8, 3, padding="same")(pooled)]))
+    first_layer = L.Conv2D(8, 3, padding="same", activation="relu")(x)
+    pooled_layer = L.MaxPooling2D(3, strides=2, padding="same")(first_layer)
+    summed_layer = L.ReLU()(
+        L.Add()([pooled_layer, L.Conv2D(8, 3, padding="same")(pooled_layer)])
+    )
     twice = L.MaxPooling2D(2)(
-        L.MaxPooling2D(2, strides=1)(L.ZeroPadding2D(((0, 1), (0, 1)))(summed))
+        L.MaxPooling2D(2, strides=1)(L.ZeroPadding2D(((0, 1), (0, 1)))(summed_layer))
     )
     return keras.Model(x, L.Dense(10, activation="softmax")(L.Flatten()(twice)))
 
 
-def _trained(model):
+def _train(model):
     """Train a model on the digits from weights that do not change; return it as a network."""
     random = np.random.default_rng(1)
     for layer in model.layers:
@@ -86,13 +88,13 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def trained():
-    return _trained(_model())
+def trained_case():
+    return _train(_model())
 
 
 @pytest.fixture(scope="module")
-def of_levels():
-    return _trained(quantised(_model(), LEVELS, seed=0))
+def quantised_case():
+    return _train(quantised(_model(), LEVELS, seed=0))
 
 
 def _spiking(network, **options):
@@ -107,7 +109,7 @@ def _spiking(network, **options):
 def largest(values, size, stride, before):
     """Largest values (..., rows, columns, channels) of windows, where values outside are 0."""
     rows = -(-values.shape[-3] // stride)
-    padded = np.zeros(
+    padded_values = np.zeros(
         (
             *values.shape[:-3],
             values.shape[-3] + size + 1,
@@ -115,17 +117,17 @@ def largest(values, size, stride, before):
             values.shape[-1],
         )
     )
-    padded[
+    padded_values[
         ..., before : before + values.shape[-3], before : before + values.shape[-2], :
     ] = values
-    found = np.zeros((*values.shape[:-3], rows, rows, values.shape[-1]))
+    largest_values = np.zeros((*values.shape[:-3], rows, rows, values.shape[-1]))
     for row in range(rows):
         for column in range(rows):
-            window = padded[..., row * stride :, column * stride :, :][
+            window = padded_values[..., row * stride :, column * stride :, :][
                 ..., :size, :size, :
             ]
-            found[..., row, column, :] = window.max(axis=(-3, -2))
-    return found
+            largest_values[..., row, column, :] = window.max(axis=(-3, -2))
+    return largest_values
 
 
 def spikes_of(table, samples, shape, steps):
@@ -149,26 +151,29 @@ def assert_exact(engine, network, x, poolings, **options):
     settings = SimulationSettings(
         samples=len(x), duration=steps, record_spikes=len(x), **options
     )
-    counted = run_engine(engine, network, settings, x)
+    counted_result = run_engine(engine, network, settings, x)
     latency = network.latency(steps) if network.windowed else steps
     pools = pools_of(network)
     assert len(pools) == len(poolings)
     for pool, pooling in zip(pools, poolings):
         [source] = network.senders(pool)
-        read, own = (
+        read, own_sums = (
             spikes_of(
-                counted.spikes[name], len(x), network.volume(name).shape, latency
+                counted_result.spikes[name], len(x), network.volume(name).shape, latency
             ).cumsum(axis=0)
             for name in (source, pool.name)
         )
-        assert (own[-1] > 0).any()
-        assert own.shape[2:] == pool.shape
-        np.testing.assert_array_equal(own, largest(read, *pooling), err_msg=pool.name)
+        assert (own_sums[-1] > 0).any()
+        assert own_sums.shape[2:] == pool.shape
         np.testing.assert_array_equal(
-            counted.counts[pool.name], largest(counted.counts[source], *pooling)
+            own_sums, largest(read, *pooling), err_msg=pool.name
         )
-        np.testing.assert_array_equal(counted.counts[pool.name], own[-1])
-    return counted.counts
+        np.testing.assert_array_equal(
+            counted_result.counts[pool.name],
+            largest(counted_result.counts[source], *pooling),
+        )
+        np.testing.assert_array_equal(counted_result.counts[pool.name], own_sums[-1])
+    return counted_result.counts
 
 
 WAYS = {
@@ -186,8 +191,8 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fast", [False, True], ids=["tensorflow", "event"])
-def test_each_window_counts_the_largest_count_of_its_inputs(trained, way, fast):
-    network, x = _spiking(trained, **WAYS[way])
+def test_each_window_counts_the_largest_count_of_its_inputs(trained_case, way, fast):
+    network, x = _spiking(trained_case, **WAYS[way])
     engine = (
         (SeparatedEngine if network.windowed else EventEngine)
         if fast
@@ -199,16 +204,16 @@ def test_each_window_counts_the_largest_count_of_its_inputs(trained, way, fast):
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
 def test_by_the_rule_of_the_toolbox_a_window_repeats_the_input_with_the_most_spikes_so_far(
-    trained, engine
+    trained_case, engine
 ):
-    network, x = _spiking(trained, max_pool="toolbox")
+    network, x = _spiking(trained_case, max_pool="toolbox")
     settings = SimulationSettings(samples=SAMPLES, duration=40, record_spikes=SAMPLES)
-    counted = run_engine(engine, network, settings, x[:SAMPLES])
+    counted_result = run_engine(engine, network, settings, x[:SAMPLES])
     differ = 0
     for pool, pooling in zip(pools_of(network), POOLINGS):
         [source] = network.senders(pool)
-        read, own = (
-            spikes_of(counted.spikes[v.name], SAMPLES, v.shape, 40)
+        read, own_spikes = (
+            spikes_of(counted_result.spikes[v.name], SAMPLES, v.shape, 40)
             for v in (network.volume(source), pool)
         )
         counts, places = (
@@ -219,15 +224,17 @@ def test_by_the_rule_of_the_toolbox_a_window_repeats_the_input_with_the_most_spi
         leaders = largest(
             (counts * places.size + places[::-1, ::-1]) * 2 + read, *pooling
         )
-        np.testing.assert_array_equal(own, leaders % 2, err_msg=pool.name)
-        differ += np.count_nonzero(own.sum(axis=0) != largest(counts[-1], *pooling))
+        np.testing.assert_array_equal(own_spikes, leaders % 2, err_msg=pool.name)
+        differ += np.count_nonzero(
+            own_spikes.sum(axis=0) != largest(counts[-1], *pooling)
+        )
     assert differ
 
 
 @pytest.mark.parametrize("firing", ["separated", "free"])
 @pytest.mark.parametrize("fast", [False, True], ids=["tensorflow", "event"])
-def test_networks_trained_with_levels(of_levels, firing, fast):
-    network, x = _spiking(of_levels, firing=firing)
+def test_networks_trained_with_levels(quantised_case, firing, fast):
+    network, x = _spiking(quantised_case, firing=firing)
     assert network.steps == LEVELS
     engine = (
         (SeparatedEngine if network.windowed else EventEngine)
@@ -236,7 +243,7 @@ def test_networks_trained_with_levels(of_levels, firing, fast):
     )
     counts = assert_exact(engine, network, x[:SAMPLES], POOLINGS)
     if firing == "separated":  # without loss: the levels of the trained network
-        outputs = Analogue(of_levels).outputs(x[:SAMPLES])
+        outputs = Analogue(quantised_case).outputs(x[:SAMPLES])
         np.testing.assert_array_equal(
             outputs.argmax(axis=1), _largest_sum(network, counts, x[:SAMPLES])
         )
@@ -252,10 +259,10 @@ def _largest_sum(network, counts, x):
 
 
 def test_a_calibrated_network_counts_what_a_rounded_forward_pass_with_maxima_does(
-    trained,
+    trained_case,
 ):
     """With integers, so that no rounding of float32 is in either."""
-    network, x = _spiking(trained, weight_bits=6, calibrate=STEPS)
+    network, x = _spiking(trained_case, weight_bits=6, calibrate=STEPS)
     x = x[:100]
     settings = SimulationSettings(samples=len(x), duration=STEPS)
     counts = run_engine(SeparatedEngine, network, settings, x).counts
@@ -273,7 +280,7 @@ def test_a_calibrated_network_counts_what_a_rounded_forward_pass_with_maxima_doe
         else:
             total = np.asarray(volume.bias, np.float64) * STEPS
             for projection in volume.projections:
-                total = total + _weighted(projection, values[projection.input])
+                total = total + _weigh(projection, values[projection.input])
             total = (total + volume.initial_potential) / volume.integer_threshold
             values[volume.name] = np.clip(np.floor(total), 0, STEPS)
         if volume.name in counts and volume is not network.output:
@@ -285,7 +292,7 @@ def test_a_calibrated_network_counts_what_a_rounded_forward_pass_with_maxima_doe
     assert (guesses == digits()[1][:100]).mean() > 0.7
 
 
-def _weighted(projection, values):
+def _weigh(projection, values):
     """Sum of a projection of these values, in float64, by TensorFlow's own operators."""
     weights = projection.weights().astype(np.float64)
     if projection.layer.kind == "Dense":
@@ -304,26 +311,31 @@ def test_engines_agree_in_each_step_if_the_inputs_of_a_pooling_fire_in_different
 ):
     """Channels of a pooling, which a Dense layer reads, are of two populations at different depths."""
     x, random = L.Input((8, 8, 1)), np.random.default_rng(2)
-    first = L.Conv2D(4, 3, padding="same", activation="relu")(x)
+    first_layer = L.Conv2D(4, 3, padding="same", activation="relu")(x)
     both = L.Concatenate()(
-        [first, L.Conv2D(4, 3, padding="same", activation="relu")(first)]
+        [first_layer, L.Conv2D(4, 3, padding="same", activation="relu")(first_layer)]
     )
-    pooled = L.MaxPooling2D(3, strides=2, padding="same")(both)
-    pooled = L.MaxPooling2D(2)(pooled) if pooled_twice else pooled
-    model = keras.Model(x, L.Dense(10, activation="softmax")(L.Flatten()(pooled)))
+    pooled_layer = L.MaxPooling2D(3, strides=2, padding="same")(both)
+    pooled_layer = L.MaxPooling2D(2)(pooled_layer) if pooled_twice else pooled_layer
+    model = keras.Model(x, L.Dense(10, activation="softmax")(L.Flatten()(pooled_layer)))
     model.set_weights([random.normal(0.1, 0.5, w.shape) for w in model.get_weights()])
     network, pictures = _spiking(trained_network(model), weight_bits=6, calibrate=STEPS)
     settings = SimulationSettings(
         samples=SAMPLES, duration=STEPS, record_spikes=SAMPLES
     )
     engines = (TensorFlowEngine, SeparatedEngine)
-    found = (
-        observed(engine, network, settings, pictures[:SAMPLES]) for engine in engines
+    found_results = (
+        observe_engine(engine, network, settings, pictures[:SAMPLES])
+        for engine in engines
     )
-    (one, one_spikes, one_readout), (two, two_spikes, two_readout) = found
-    for name in one.spikes:
-        assert name == "input" or one.counts[name].any()
-        np.testing.assert_array_equal(two.spikes[name], one.spikes[name], err_msg=name)
+    (one_counts, one_spikes, one_readout), (two, two_spikes, two_readout) = (
+        found_results
+    )
+    for name in one_counts.spikes:
+        assert name == "input" or one_counts.counts[name].any()
+        np.testing.assert_array_equal(
+            two.spikes[name], one_counts.spikes[name], err_msg=name
+        )
     np.testing.assert_array_equal(two_spikes, one_spikes)
     np.testing.assert_array_equal(two_readout, one_readout)
 
@@ -381,47 +393,52 @@ def test_the_stem_of_a_residual_network_from_onnx(stem, options):
 @pytest.mark.parametrize(
     "way", ["as parsed", "free", "separated", "calibrated integers"]
 )
-def test_other_simulators_give_the_same_spikes(trained, tmp_path, way):
-    network, _ = _spiking(trained, **WAYS[way])
-    parsed = network if way == "as parsed" else _spiking(trained)[0]
-    write_parsed(parsed, path := tmp_path / "net_parsed.h5", "net_parsed")
+def test_other_simulators_give_the_same_spikes(trained_case, tmp_path, way):
+    network, _ = _spiking(trained_case, **WAYS[way])
+    parsed_network = network if way == "as parsed" else _spiking(trained_case)[0]
+    write_parsed(parsed_network, path := tmp_path / "net_parsed.h5", "net_parsed")
     if way != "as parsed":
         write_spiking(network, path)
     x, steps = (digits()[0][:3] * PIXELS).astype(np.uint8), network.steps or 20
     settings = SimulationSettings(
         samples=3, duration=steps, engine="event", record_spikes=3
     )
-    simulated = Simulated(
+    simulation = Simulated(
         1.0, "subtraction", "constant", None, PIXELS, None, None, steps, 3, 0
     )
     inputs = x.reshape(3, -1) / np.float32(PIXELS)
     with graph_of_simulation(
         path, tmp_path, x, float(PIXELS), settings, classes="0123456789"
     ) as graph:
-        exported = exported_network(graph, simulated)
+        graph_network = exported_network(graph, simulation)
         for simulator in (scipy, brian2):
-            recorded = compare_spikes(
-                exported, simulator, "separated", tmp_path, inputs.astype(float), steps
+            spike_record = compare_spikes(
+                graph_network,
+                simulator,
+                "separated",
+                tmp_path,
+                inputs.astype(float),
+                steps,
             )
-            assert all(recorded[pool.name].size for pool in pools_of(network))
+            assert all(spike_record[pool.name].size for pool in pools_of(network))
 
 
-def test_the_engine_of_the_toolbox_and_a_maximum_of_pixels_are_refused(trained):
+def test_the_engine_of_the_toolbox_and_a_maximum_of_pixels_are_refused(trained_case):
     for options in ({}, {"max_pool": "toolbox"}):
-        network, _ = _spiking(trained, **options)
+        network, _ = _spiking(trained_case, **options)
         with pytest.raises(
             InputError,
             match=r"^layer \w+: the toolbox replaces max pooling by average pooling: use",
         ):
             choose_engine(network, SimulationSettings(engine="toolbox"))
-    first = keras.Sequential(
+    first_model = keras.Sequential(
         [
             L.MaxPooling2D(2, input_shape=(8, 8, 1)),
             L.Flatten(),
             L.Dense(10, activation="softmax"),
         ]
     )
-    network, _ = _spiking(trained_network(first))
+    network, _ = _spiking(trained_network(first_model))
     with pytest.raises(
         InputError,
         match=r"takes the maximum of an input that is not spikes: begin with a convolution",
@@ -435,13 +452,13 @@ def test_the_engine_of_the_toolbox_and_a_maximum_of_pixels_are_refused(trained):
 )
 def test_models_of_the_package_with_the_max_pooling_of_their_papers(name):
     spec, random = find(name), np.random.default_rng(5)
-    narrow = {
+    narrow_options = {
         key: tuple(8 + i for i in range(len(spec.settings[key])))
         for key in spec.settings
         if key == "filters"
     }
     shape = (min(spec.input_shape[0], 64),) * 2 + spec.input_shape[2:]
-    model = spec.build(input_shape=shape, num_classes=10, **narrow)
+    model = spec.build(input_shape=shape, num_classes=10, **narrow_options)
     model = keras.models.clone_model(model, clone_function=_with_maxima)
     for layer in model.layers:
         if not isinstance(layer, L.BatchNormalization):

@@ -29,7 +29,7 @@ SETTINGS = SimulationSettings(
 )
 
 
-def _simulated(case, folder, **changes):
+def _simulate(case, folder, **changes):
     """Return the document of a simulation, its line, the edges of the graph and all spikes, (samples, steps, nodes)."""
     result = simulate_case(
         case, folder, SETTINGS.changed(**changes), multiply_accumulates=TRAINED
@@ -50,27 +50,33 @@ def _simulated(case, folder, **changes):
 def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(
     exact, tmp_path, coding
 ):
-    found, line, (source, _, _), spikes = _simulated(exact, tmp_path, input=coding)
-    additions = sum(spikes[..., one].sum() for one in source) / SAMPLES
-    of_input = (source < exact.network.input.size).sum() if coding == "constant" else 0
-    assert found["synaptic_operations_per_sample"] == pytest.approx(additions)
-    assert found["input_multiply_accumulates_per_sample"] == of_input
-    assert found["ann_multiply_accumulates_per_sample"] == TRAINED
-    assert found["synapses"] == len(source)
-    assert found["energy_45nm_pj"] == pytest.approx(
-        (3.7 + 0.9) * of_input + 0.9 * additions
+    found_operations, line, (source, _, _), spikes = _simulate(
+        exact, tmp_path, input=coding
     )
-    assert found["energy_45nm_ann_pj"] == pytest.approx(4.6 * TRAINED)
-    own, trained = (
-        f"{found[name] / 1000:#.4g} nJ"
+    additions = sum(spikes[..., one_source].sum() for one_source in source) / SAMPLES
+    input_neurons = (
+        (source < exact.network.input.size).sum() if coding == "constant" else 0
+    )
+    assert found_operations["synaptic_operations_per_sample"] == pytest.approx(
+        additions
+    )
+    assert found_operations["input_multiply_accumulates_per_sample"] == input_neurons
+    assert found_operations["ann_multiply_accumulates_per_sample"] == TRAINED
+    assert found_operations["synapses"] == len(source)
+    assert found_operations["energy_45nm_pj"] == pytest.approx(
+        (3.7 + 0.9) * input_neurons + 0.9 * additions
+    )
+    assert found_operations["energy_45nm_ann_pj"] == pytest.approx(4.6 * TRAINED)
+    own_report, trained_report = (
+        f"{found_operations[name] / 1000:#.4g} nJ"
         for name in ("energy_45nm_pj", "energy_45nm_ann_pj")
     )
     operations = f"{additions:,.0f} additions"
     if coding == "constant":
-        operations += f" and {of_input:,} MACs of the input"
+        operations += f" and {input_neurons:,} MACs of the input"
     assert (
         line
-        == f"per sample: {operations}, {own} (trained: {TRAINED:,} MACs, {trained})"
+        == f"per sample: {operations}, {own_report} (trained: {TRAINED:,} MACs, {trained_report})"
     )
 
 
@@ -85,7 +91,7 @@ def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():
     value = layers.DepthwiseConv2D(3, padding="same")(value)
     value = layers.AveragePooling2D(2)(value)
     value = layers.Dense(5)(layers.GlobalAveragePooling2D()(value))
-    expected = [
+    expected_lines = [
         22**2 * 3 * 4,
         8**2 * 4 * 4,
         22**2 * 4 + 8**2 * 4 * 6,
@@ -93,30 +99,32 @@ def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():
         6 * 5,
     ]
     network = trained_network(keras.Model(source, value))
-    assert multiply_accumulates(network) == sum(expected)
+    assert multiply_accumulates(network) == sum(expected_lines)
 
 
 @pytest.mark.parametrize("coding", ["constant", "poisson"])
 def test_metrics_of_neurobench_are_those_of_weights_spikes_and_potentials(
     exact, tmp_path, coding
 ):
-    found, _, (source, target, weight), spikes = _simulated(
+    found_operations, _, (source, target, weight), spikes = _simulate(
         exact, tmp_path, input=coding
     )
     network, model = exact.network, exact.keras
     kernels = np.concatenate(
         [array.ravel() for array in model.get_weights() if array.ndim > 1]
     )
-    assert found["footprint"] == 4 * model.count_params()
-    assert found["connection_sparsity"] == np.mean(kernels == 0) > 0
-    assert found["activation_sparsity"] == pytest.approx(
+    assert found_operations["footprint"] == 4 * model.count_params()
+    assert found_operations["connection_sparsity"] == np.mean(kernels == 0) > 0
+    assert found_operations["activation_sparsity"] == pytest.approx(
         1 - spikes[..., network.input.size :].mean()
     )
     matrix = np.zeros((spikes.shape[2],) * 2)
     np.add.at(matrix, (source, target), weight)
-    sent = spikes.astype(float)
+    spikes_sent = spikes.astype(float)
     if coding == "constant":
-        sent[..., : network.input.size] = exact.x[:SAMPLES].reshape(SAMPLES, 1, -1)
+        spikes_sent[..., : network.input.size] = exact.x[:SAMPLES].reshape(
+            SAMPLES, 1, -1
+        )
     # All sums are exact in float32; a pooling divides its own by the number of inputs.
     bias = [
         np.zeros(p.size) if p.bias is None else np.resize(p.bias, p.size)
@@ -126,20 +134,22 @@ def test_metrics_of_neurobench_are_those_of_weights_spikes_and_potentials(
     pools = np.concatenate(
         [np.full(p.size, p.kind == "AveragePooling2D") for p in network.populations]
     )
-    current = (sent @ matrix)[..., network.input.size :].astype(np.float32) / np.where(
-        pools, taps, 1
-    ).astype(np.float32)
+    current = (spikes_sent @ matrix)[..., network.input.size :].astype(
+        np.float32
+    ) / np.where(pools, taps, 1).astype(np.float32)
     current += np.concatenate(bias).astype(np.float32)
-    fired = spikes[..., network.input.size :].astype(np.float32)
+    fired_spikes = spikes[..., network.input.size :].astype(np.float32)
     softmax = np.arange(taps.size) >= taps.size - network.output.size
     potential, updates = np.zeros_like(current[:, 0]), current[:, 0].size
     for step in range(STEPS):
-        before, reached = potential, potential + current[:, step]
+        before, reached_potential = potential, potential + current[:, step]
         # Reset by subtraction; a softmax, which spikes at random, is reset to zero.
-        potential = reached - fired[:, step] * np.where(softmax, reached, np.float32(1))
+        potential = reached_potential - fired_spikes[:, step] * np.where(
+            softmax, reached_potential, np.float32(1)
+        )
         updates += np.count_nonzero(potential != before) if step else 0
-    assert found["membrane_updates"] == updates / SAMPLES
-    assert updates < 0.99 * fired.size
+    assert found_operations["membrane_updates"] == updates / SAMPLES
+    assert updates < 0.99 * fired_spikes.size
 
 
 @pytest.mark.parametrize(
@@ -149,39 +159,46 @@ def test_engines_that_count_no_membrane_updates_state_the_same_otherwise(
     exact, tmp_path, engine
 ):
     simulate_case(exact, tmp_path, SETTINGS.changed(engine=engine, record_spikes=0))
-    found = json.loads((tmp_path / "sim_accuracies.json").read_text())
-    assert "membrane_updates" not in found
-    assert (found["footprint"], found["input_multiply_accumulates_per_sample"]) == (
+    document = json.loads((tmp_path / "sim_accuracies.json").read_text())
+    assert "membrane_updates" not in document
+    assert (
+        document["footprint"],
+        document["input_multiply_accumulates_per_sample"],
+    ) == (
         4 * exact.keras.count_params(),
         exact.network.fan_out()["input"].sum(),
     )
 
 
-def test_max_pooling_has_no_membrane(pooled):
+def test_max_pooling_has_no_membrane(pooled_network):
     """The weights are 0, so that the potentials before the pooling change in the first step only, by definition."""
     x = (
         np.random.default_rng(0)
-        .random((SAMPLES, *pooled.input.shape))
+        .random((SAMPLES, *pooled_network.input.shape))
         .astype(np.float32)
     )
-    found = run_engine(EventEngine, pooled, SETTINGS.changed(input="poisson"), x)
-    assert found.counts["pool"].any()
-    assert found.membrane_updates == SAMPLES * pooled.volume("first").size
+    found_result = run_engine(
+        EventEngine, pooled_network, SETTINGS.changed(input="poisson"), x
+    )
+    assert found_result.counts["pool"].any()
+    assert (
+        found_result.membrane_updates == SAMPLES * pooled_network.volume("first").size
+    )
 
 
 def test_an_integer_network_has_weights_of_its_bit_width(exact):
     network = exact.network
     weights = sum(
         p.kernel.size
-        for one in network.populations
-        for p in one.projections
+        for population in network.populations
+        for p in population.projections
         if p.kernel is not None
     )
-    others = exact.keras.count_params() - weights
+    others_params = exact.keras.count_params() - weights
     for bits in (3, 8, 16):
         assert (
             footprint(replace(network, weight_bits=bits))
-            == -(-bits * weights // 8) + 4 * others
+            == -(-bits * weights // 8) + 4 * others_params
         )
 
 
@@ -205,9 +222,10 @@ def test_currents_of_each_step_are_multiplied_each_time_and_silence_is_sparse(ex
     assert [once[name] for name in names] == [1, 0, None]
 
 
-def test_without_weights_no_connection_is_zero(pooled):
+def test_without_weights_no_connection_is_zero(pooled_network):
     without = replace(
-        pooled, volumes=tuple(v for v in pooled.volumes if v.name != "first")
+        pooled_network,
+        volumes=tuple(v for v in pooled_network.volumes if v.name != "first"),
     )
     assert connection_sparsity(without) == 0
-    assert connection_sparsity(pooled) == 1  # its kernel has zeros only
+    assert connection_sparsity(pooled_network) == 1  # its kernel has zeros only

@@ -18,7 +18,7 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import compile_model, load_weights, write_model
 from snnb.training.qcfs import QCFS, plain, quantised, start_from
 from snnb.training.recipe import Recipe
-from tests.converted import converted
+from tests.converted import convert_files
 from tests.simulation.alike import run_engine
 
 LEVELS, SAMPLES = 4, 40
@@ -28,13 +28,15 @@ LAYERS = keras.layers
 def residual():
     """Every kind of activation: inside a layer, a layer of its own, behind a sum; and pooling in the middle and end."""
     x = LAYERS.Input((8, 8, 2))
-    first = LAYERS.Conv2D(6, 3, padding="same", activation="relu")(x)
-    inner = LAYERS.ReLU(max_value=6)(LAYERS.Conv2D(6, 3, padding="same")(first))
-    summed = LAYERS.Activation("relu")(
-        LAYERS.Add()([LAYERS.BatchNormalization()(LAYERS.Conv2D(6, 1)(inner)), first])
+    first_layer = LAYERS.Conv2D(6, 3, padding="same", activation="relu")(x)
+    inner = LAYERS.ReLU(max_value=6)(LAYERS.Conv2D(6, 3, padding="same")(first_layer))
+    summed_layer = LAYERS.Activation("relu")(
+        LAYERS.Add()(
+            [LAYERS.BatchNormalization()(LAYERS.Conv2D(6, 1)(inner)), first_layer]
+        )
     )
-    pooled = LAYERS.AveragePooling2D(2)(summed)
-    last = LAYERS.Conv2D(8, 3, activation="relu")(pooled)
+    pooled_layer = LAYERS.AveragePooling2D(2)(summed_layer)
+    last = LAYERS.Conv2D(8, 3, activation="relu")(pooled_layer)
     outputs = LAYERS.Dense(3, activation="softmax")(
         LAYERS.GlobalAveragePooling2D()(last)
     )
@@ -42,7 +44,7 @@ def residual():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def quantised_run(tmp_path_factory):
     """The quantised Keras model with random weights and bounds, the folder of its parsed file, and pictures."""
     folder, random = tmp_path_factory.mktemp("qcfs"), np.random.default_rng(1)
     model = quantised(residual(), LEVELS, seed=0)
@@ -54,7 +56,7 @@ def made(tmp_path_factory):
                 [w + random.normal(0, 0.05, w.shape) for w in layer.get_weights()]
             )
     x = random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
-    converted(model, folder, x_norm=x)
+    convert_files(model, folder, x_norm=x)
     return model, folder, x
 
 
@@ -66,12 +68,14 @@ def test_the_layer_rounds_and_clips_and_its_gradient_passes_the_rounding():
         y = layer(inputs)
         total = tf.reduce_sum(y)
     bound = layer.bound.numpy()
-    expected = bound * np.clip(np.floor(x * LEVELS / bound + 0.5) / LEVELS, 0, 1)
-    np.testing.assert_allclose(y, expected, atol=1e-6)
+    expected_bound = bound * np.clip(np.floor(x * LEVELS / bound + 0.5) / LEVELS, 0, 1)
+    np.testing.assert_allclose(y, expected_bound, atol=1e-6)
     inside, above = (x > 0) & (x < bound), x >= bound
     np.testing.assert_array_equal(tape.gradient(y, inputs), inside * 1.0)
-    of_bound = ((expected - x) / bound)[inside].sum() + above.sum()
-    np.testing.assert_allclose(tape.gradient(total, layer.bound), of_bound, rtol=1e-5)
+    bound_gradient = ((expected_bound - x) / bound)[inside].sum() + above.sum()
+    np.testing.assert_allclose(
+        tape.gradient(total, layer.bound), bound_gradient, rtol=1e-5
+    )
 
 
 def test_all_relus_and_poolings_are_replaced():
@@ -95,27 +99,32 @@ def test_a_trained_network_gives_weights_and_bounds(tmp_path):
     seed_initializers(
         2
     )  # tf_keras draws the seeds of its initial weights from Python's generator
-    trained, x = residual(), random.random((SAMPLES, 8, 8, 2)).astype(np.float32)
-    compile_model(trained, Recipe(), 3)
-    write_model(trained, tmp_path / "net.h5")
+    trained_residual, x = (
+        residual(),
+        random.random((SAMPLES, 8, 8, 2)).astype(np.float32),
+    )
+    compile_model(trained_residual, Recipe(), 3)
+    write_model(trained_residual, tmp_path / "net.h5")
     again = residual()
     load_weights(again, tmp_path / "net.h5")
     model = quantised(again, 1000, seed=5)
     start_from(model, again, x)
-    np.testing.assert_allclose(model.predict(x), trained.predict(x), atol=0.01)
-    first = tf.keras.Model(trained.input, trained.layers[1].output).predict(x)
+    np.testing.assert_allclose(model.predict(x), trained_residual.predict(x), atol=0.01)
+    first_outputs = tf.keras.Model(
+        trained_residual.input, trained_residual.layers[1].output
+    ).predict(x)
     bound = next(
         layer for layer in model.layers if isinstance(layer, QCFS)
     ).bound.numpy()
-    assert np.mean(first[first > 0] > bound) == pytest.approx(
-        0.01, abs=1 / np.count_nonzero(first > 0)
+    assert np.mean(first_outputs[first_outputs > 0] > bound) == pytest.approx(
+        0.01, abs=1 / np.count_nonzero(first_outputs > 0)
     )
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
-    other = tf.keras.Sequential([LAYERS.Dense(2, input_shape=(3,))])
-    compile_model(other, Recipe(), None)
-    write_model(other, tmp_path / "other.h5")
+    other_model = tf.keras.Sequential([LAYERS.Dense(2, input_shape=(3,))])
+    compile_model(other_model, Recipe(), None)
+    write_model(other_model, tmp_path / "other.h5")
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(InputError, match=r"missing\.h5: no such file"):
         load_weights(residual(), tmp_path / "missing.h5")
@@ -137,10 +146,10 @@ def test_weights_of_another_model_are_refused(tmp_path):
         load_weights(residual(), tmp_path / "qcfs.h5")
 
 
-def test_the_reference_is_the_quantised_network(made):
-    model, folder, x = made
-    trained = read_network(folder / "net_parsed.h5", with_training=True)
-    outputs = Analogue(trained).outputs(x)
+def test_the_reference_is_the_quantised_network(quantised_run):
+    model, folder, x = quantised_run
+    trained_network = read_network(folder / "net_parsed.h5", with_training=True)
+    outputs = Analogue(trained_network).outputs(x)
     differ = (
         np.abs(outputs - model.predict(x)).max(axis=1) > 1e-4
     )  # a sum at the edge of two levels
@@ -150,13 +159,15 @@ def test_the_reference_is_the_quantised_network(made):
 @pytest.mark.parametrize(
     ("engine", "firing"), [(SeparatedEngine, "separated"), (EventEngine, "free")]
 )
-def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firing):
-    model, _, x = made
-    converted(model, tmp_path, x_norm=x, settings=ConversionSettings(firing=firing))
+def test_at_as_many_steps_as_levels_nothing_is_lost(
+    quantised_run, tmp_path, engine, firing
+):
+    model, _, x = quantised_run
+    convert_files(model, tmp_path, x_norm=x, settings=ConversionSettings(firing=firing))
     network = read_network(tmp_path / "net_parsed.h5")
     assert spiking_attributes(tmp_path / "net_parsed.h5") == {"steps": LEVELS}
     assert network.windowed == (firing == "separated")
-    counted = run_engine(
+    counted_result = run_engine(
         engine, network, SimulationSettings(duration=LEVELS, samples=SAMPLES), x
     )
     classes = (
@@ -164,7 +175,7 @@ def test_at_as_many_steps_as_levels_nothing_is_lost(made, tmp_path, engine, firi
         .outputs(x)
         .argmax(axis=1)
     )
-    agreeing = (counted.readout.argmax(axis=1) == classes).mean()
+    agreeing = (counted_result.readout.argmax(axis=1) == classes).mean()
     assert agreeing == 1 or firing == "free"
     assert all(
         (population.initial_potential == 0.5).all()
@@ -209,18 +220,21 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     start_from(
         model, relu, x
     )  # afterwards: with initial weights, activations grow with depth at inference only
-    converted(model, tmp_path, x_norm=x)
-    network, trained = (
-        read_network(tmp_path / "net_parsed.h5", with_training=trained)
-        for trained in (False, True)
+    convert_files(model, tmp_path, x_norm=x)
+    network, trained_network = (
+        read_network(tmp_path / "net_parsed.h5", with_training=trained_network)
+        for trained_network in (False, True)
     )
     settings = SimulationSettings(duration=LEVELS, samples=samples)
-    found = run_engine(SeparatedEngine, network, settings, x)
+    found_result = run_engine(SeparatedEngine, network, settings, x)
     *hidden, outputs = Analogue(
-        trained, [p.name for p in trained.populations if p.activation != "linear"]
+        trained_network,
+        [p.name for p in trained_network.populations if p.activation != "linear"],
     ).values(x)
     counts = [
-        found.counts[p.name] for p in trained.populations if p.activation == "relu"
+        found_result.counts[p.name]
+        for p in trained_network.populations
+        if p.activation == "relu"
     ]
     pairs = [
         (np.rint(values * LEVELS), spikes) for values, spikes in zip(hidden, counts)
@@ -235,5 +249,5 @@ def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
     assert different[(different > 0).argmax(axis=0), range(samples)].max() <= 3
     equal = ~different.any(axis=0)
     np.testing.assert_array_equal(
-        found.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal]
+        found_result.readout.argmax(axis=1)[equal], outputs.argmax(axis=1)[equal]
     )

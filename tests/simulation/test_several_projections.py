@@ -23,7 +23,7 @@ from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.training.keras_model import write_model
 from tests.conversion.conftest import slow_except
-from tests.simulation.alike import observed, run_engine
+from tests.simulation.alike import observe_engine, run_engine
 
 Input, Model, layers = keras.Input, keras.Model, keras.layers
 
@@ -179,7 +179,7 @@ def _built(name, exact=True):
         write_model(model, Path(folder) / "several_parsed.h5")
         network = read_network(Path(folder) / "several_parsed.h5")
     shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
-    connected = {
+    connections = {
         population: [
             (source, *_matrix(behind, shapes[source])) for source, *behind in terms
         ]
@@ -191,7 +191,7 @@ def _built(name, exact=True):
         else random.random((SAMPLES, *SHAPE))
     )
     pictures = pictures.astype(np.float32)
-    return network, pictures, connected
+    return network, pictures, connections
 
 
 def _matrix(layers, shape):
@@ -204,47 +204,51 @@ def _matrix(layers, shape):
     return flat[:size] - flat[size], flat[size]
 
 
-def _stepped(connected, frames, settings):
+def _step_neurons(connections, frames, settings):
     """Spike counts of each population, the output's current summed over all steps, and changes of potentials.
 
     By the definition of each; in the first step all potentials count as changed, as in NeuroBench.
     """
-    potential = dict.fromkeys(connected, 0.0)
-    counts = dict.fromkeys(connected, 0)
+    potential = dict.fromkeys(connections, 0.0)
+    counts = dict.fromkeys(connections, 0)
     readout, updates = 0.0, 0
     for step, frame in enumerate(frames):
         active = {"input": frame.reshape(SAMPLES, -1)}
-        for population, terms in connected.items():
+        for population, terms in connections.items():
             current = sum(
                 active[source] @ weights + bias for source, weights, bias in terms
             )
-            reached = potential[population] + current
-            fires = reached >= settings.threshold
+            reached_potential = potential[population] + current
+            fires = reached_potential >= settings.threshold
             active[population] = fires * settings.threshold
-            reset = 0 if settings.reset == "zero" else reached - settings.threshold
-            after = np.where(fires, reset, reached)
-            changed = (
+            reset = (
+                0
+                if settings.reset == "zero"
+                else reached_potential - settings.threshold
+            )
+            after = np.where(fires, reset, reached_potential)
+            changed_size = (
                 after.size
                 if step == 0
                 else np.count_nonzero(after != potential[population])
             )
-            updates += changed * (step >= settings.warm_up)
+            updates += changed_size * (step >= settings.warm_up)
             potential[population] = after
             counts[population] = counts[population] + fires * (step >= settings.warm_up)
         readout = readout + current
     return counts, readout, updates
 
 
-def _stepped_in_windows(network, connected, frames, steps, starts):
+def _stepped_in_windows(network, connections, frames, steps, starts):
     """As `_stepped`, of a network whose populations fire one after the other: counts, read-out and spike times."""
     depths = {
         population.name: population.window[0] // steps
         for population in network.populations
     }
-    potential = {name: starts[name] for name in connected}
+    potential = {name: starts[name] for name in connections}
     counts, times, readout = (
-        dict.fromkeys(connected, 0),
-        {name: [] for name in connected},
+        dict.fromkeys(connections, 0),
+        {name: [] for name in connections},
         [],
     )
     for step in range(steps * (max(depths.values()) + 1)):
@@ -253,7 +257,7 @@ def _stepped_in_windows(network, connected, frames, steps, starts):
             if step < steps
             else 0 * frames[0].reshape(SAMPLES, -1)
         }
-        for population, terms in connected.items():
+        for population, terms in connections.items():
             integrates = (
                 steps * (depths[population] - 1) <= step < steps * depths[population]
             )
@@ -283,7 +287,7 @@ def _stepped_in_windows(network, connected, frames, steps, starts):
     ),
 )
 def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding):
-    network, pictures, connected = _built(case)
+    network, pictures, connections = _built(case)
     steps, random = 8, np.random.default_rng(4)
     start = {
         p.name: random.choice([0.25, 0.5], p.shape[-1]).astype(np.float32)
@@ -298,19 +302,23 @@ def test_windows_are_those_of_neurons_that_fire_one_after_the_other(case, coding
         samples=SAMPLES, duration=steps, seed=3, record_spikes=SAMPLES, input=coding
     )
     starts = {p.name: np.resize(start[p.name], p.size) for p in network.populations}
-    expected, readout, times = _stepped_in_windows(
-        network, connected, _frames(pictures, settings), steps, starts
+    expected_counts, readout, times = _stepped_in_windows(
+        network, connections, _frames(pictures, settings), steps, starts
     )
     for engine in (TensorFlowEngine, SeparatedEngine):
-        found, spikes, readouts = observed(engine, network, settings, pictures)
+        found_counts, spikes, readouts = observe_engine(
+            engine, network, settings, pictures
+        )
         np.testing.assert_array_equal(readouts, readout)
-        np.testing.assert_array_equal(spikes.sum(axis=1), expected[network.output.name])
-        assert set(found.spikes) == {"input", *expected}
-        for name, counts in expected.items():
+        np.testing.assert_array_equal(
+            spikes.sum(axis=1), expected_counts[network.output.name]
+        )
+        assert set(found_counts.spikes) == {"input", *expected_counts}
+        for name, counts in expected_counts.items():
             np.testing.assert_array_equal(
-                found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
+                found_counts.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
             )
-            assert sorted(map(tuple, found.spikes[name].tolist())) == sorted(
+            assert sorted(map(tuple, found_counts.spikes[name].tolist())) == sorted(
                 times[name]
             ), name
 
@@ -328,7 +336,7 @@ def _in_stated_order(terms, active):
 
 @pytest.mark.parametrize("case", CASES)
 def test_sums_have_the_bits_of_the_stated_order(case):
-    network, pictures, connected = _built(case, exact=False)
+    network, pictures, connections = _built(case, exact=False)
     random = np.random.default_rng(1)
     biases = {
         p.name: random.normal(0, 0.1, p.shape[-1]).astype(np.float32)
@@ -343,26 +351,26 @@ def test_sums_have_the_bits_of_the_stated_order(case):
     constant = event_network.EventNetwork(network, settings).sum_constant_currents(
         pictures
     )
-    of_input = {
+    input_values = {
         name: [term for term in terms if term[0] == "input"]
-        for name, terms in connected.items()
+        for name, terms in connections.items()
     }
-    assert set(constant) == {name for name, terms in of_input.items() if terms}
+    assert set(constant) == {name for name, terms in input_values.items() if terms}
     for name, currents in constant.items():
-        expected = _in_stated_order(of_input[name], {"input": x})
+        expected_counts = _in_stated_order(input_values[name], {"input": x})
         np.testing.assert_array_equal(
-            currents[:, : expected.shape[1]], expected, err_msg=name
+            currents[:, : expected_counts.shape[1]], expected_counts, err_msg=name
         )
 
     bias = {p.name: np.resize(biases[p.name], p.size) for p in network.populations}
     potential, counts = (
-        dict.fromkeys(connected, np.float32(0)),
-        dict.fromkeys(connected, 0),
+        dict.fromkeys(connections, np.float32(0)),
+        dict.fromkeys(connections, 0),
     )
     active = {"input": x}
     input_first = {
         name: sorted(terms, key=lambda term: term[0] != "input")
-        for name, terms in connected.items()
+        for name, terms in connections.items()
     }
     for _ in range(STEPS):
         for name, terms in input_first.items():
@@ -372,21 +380,25 @@ def test_sums_have_the_bits_of_the_stated_order(case):
             active[name] = (potential[name] >= 1).astype(np.float32)
             potential[name] = potential[name] - active[name]
             counts[name] = counts[name] + active[name]
-    found = run_engine(EventEngine, network, settings, pictures).counts
-    for name, expected in counts.items():
+    found_counts = run_engine(EventEngine, network, settings, pictures).counts
+    for name, expected_counts in counts.items():
         np.testing.assert_array_equal(
-            found[name].reshape(SAMPLES, -1), expected, err_msg=name
+            found_counts[name].reshape(SAMPLES, -1), expected_counts, err_msg=name
         )
 
-    sent, steps = {"input": x * np.float32(STEPS)}, np.float32(STEPS)
-    found = run_engine(SeparatedEngine, network.separated(STEPS), settings, pictures)
-    for name, terms in connected.items():
-        received = _in_stated_order(terms, sent) + bias[name] * steps
-        sent[name] = np.clip(np.floor(received), 0, steps)
+    spikes_sent, steps = {"input": x * np.float32(STEPS)}, np.float32(STEPS)
+    found_counts = run_engine(
+        SeparatedEngine, network.separated(STEPS), settings, pictures
+    )
+    for name, terms in connections.items():
+        received_current = _in_stated_order(terms, spikes_sent) + bias[name] * steps
+        spikes_sent[name] = np.clip(np.floor(received_current), 0, steps)
         np.testing.assert_array_equal(
-            found.counts[name].reshape(SAMPLES, -1), sent[name], err_msg=name
+            found_counts.counts[name].reshape(SAMPLES, -1),
+            spikes_sent[name],
+            err_msg=name,
         )
-    np.testing.assert_array_equal(found.readout, received)
+    np.testing.assert_array_equal(found_counts.readout, received_current)
 
 
 def _frames(pictures, settings):
@@ -399,36 +411,38 @@ def _frames(pictures, settings):
     )
 
 
-def _assert_counts(found, network, expected, readout):
-    assert {population.name for population in network.populations} == set(expected)
-    for name, counts in expected.items():
+def _assert_counts(found_counts, network, expected_counts, readout):
+    assert {population.name for population in network.populations} == set(
+        expected_counts
+    )
+    for name, counts in expected_counts.items():
         assert 0 < counts.mean() < STEPS, name
         np.testing.assert_array_equal(
-            found.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
+            found_counts.counts[name].reshape(SAMPLES, -1), counts, err_msg=name
         )
-    np.testing.assert_array_equal(found.readout, readout)
+    np.testing.assert_array_equal(found_counts.readout, readout)
 
 
 @pytest.mark.parametrize(("case", "options"), list(zip(CASES, [*OPTIONS, {}])), ids=str)
 def test_engines_count_as_neurons_stepped_with_matrices(case, options):
-    network, pictures, connected = _built(case)
+    network, pictures, connections = _built(case)
     settings = SimulationSettings(
         samples=SAMPLES, duration=STEPS, seed=3, record_spikes=SAMPLES, **options
     )
-    expected, readout, updates = _stepped(
-        connected, _frames(pictures, settings), settings
+    expected_counts, readout, updates = _step_neurons(
+        connections, _frames(pictures, settings), settings
     )
-    one, two = (
+    result, two = (
         run_engine(engine, network, settings, pictures)
         for engine in (TensorFlowEngine, EventEngine)
     )
-    _assert_counts(one, network, expected, readout)
-    _assert_counts(two, network, expected, readout)
-    assert list(one.counts) == list(two.counts)
-    np.testing.assert_array_equal(two.late, one.late)
-    assert (two.membrane_updates, one.membrane_updates) == (updates, None)
+    _assert_counts(result, network, expected_counts, readout)
+    _assert_counts(two, network, expected_counts, readout)
+    assert list(result.counts) == list(two.counts)
+    np.testing.assert_array_equal(two.late, result.late)
+    assert (two.membrane_updates, result.membrane_updates) == (updates, None)
     assert updates < SAMPLES * settings.counted_steps * network.neurons
-    for name, spikes in one.spikes.items():
+    for name, spikes in result.spikes.items():
         np.testing.assert_array_equal(two.spikes[name], spikes, err_msg=name)
         np.testing.assert_array_equal(
             spikes, spikes[np.lexsort(spikes.T[[1, 2, 0]])]

@@ -35,35 +35,40 @@ def _json(target):
 @pytest.mark.parametrize(
     "changes", [{}, {"input": "poisson", "first": 20, "samples": 11, "batch_size": 8}]
 )
-def test_sums_are_those_of_the_toolbox(trained, tmp_path, changes):
-    found, settings = [], SETTINGS.changed(**changes)
+def test_sums_are_those_of_the_toolbox(trained_case, tmp_path, changes):
+    found_sums, settings = [], SETTINGS.changed(**changes)
     for engine in ("toolbox", "tensorflow"):
-        simulate_case(trained, tmp_path / engine, settings.changed(engine=engine))
+        simulate_case(trained_case, tmp_path / engine, settings.changed(engine=engine))
         with np.load(tmp_path / engine / "spike_rate_sums.npz") as sums:
-            found.append(dict(sums))
-    names = [population.name for population in trained.network.populations]
+            found_sums.append(dict(sums))
+    names = [population.name for population in trained_case.network.populations]
     scalars = ["num_samples", "num_timesteps", "warm_up", "dt_ms"]
-    for sums in found:
+    for sums in found_sums:
         assert list(sums) == ["input", *names, *scalars]
         assert [sums[name] for name in scalars] == [settings.samples, 30, 10, 1.0]
         assert (sums["input"].dtype, sums[names[0]].dtype) == (np.float64, np.int64)
         if not changes:
             np.testing.assert_allclose(
                 sums["input"],
-                30 * trained.x[:60].sum(axis=0, dtype=np.float64),
+                30 * trained_case.x[:60].sum(axis=0, dtype=np.float64),
                 rtol=1e-12,
             )
     for name in ("input", *names[:-1]):  # the softmax spikes at random
-        assert found[1][name].any()
+        assert found_sums[1][name].any()
         np.testing.assert_allclose(
-            found[1][name], found[0][name], rtol=0 if changes else 1e-12, err_msg=name
+            found_sums[1][name],
+            found_sums[0][name],
+            rtol=0 if changes else 1e-12,
+            err_msg=name,
         )
 
 
-def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_path):
+def test_accuracies_follow_from_the_recorded_output_and_from_keras(
+    trained_case, tmp_path
+):
     settings = SETTINGS.changed(record_spikes=60)
-    result = simulate_case(trained, tmp_path, settings)
-    said, last = _json(tmp_path), trained.network.output.name
+    result = simulate_case(trained_case, tmp_path, settings)
+    said, last = _json(tmp_path), trained_case.network.output.name
     assert (
         read_document(SimulationStatistics, tmp_path / "sim_accuracies.json")
         == result.statistics
@@ -71,13 +76,15 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     with np.load(tmp_path / "spike_times.npz") as times:
         assert (times["num_samples"], times["num_steps"]) == (60, 40)
         counts = spike_trains(times[last], 60, 40, 10).cumsum(axis=1)
-    right = (counts.argmax(axis=2) == trained.y[:60, np.newaxis]) & counts.any(axis=2)
+    right = (counts.argmax(axis=2) == trained_case.y[:60, np.newaxis]) & counts.any(
+        axis=2
+    )
     np.testing.assert_allclose(said["snn_accuracy_by_timestep"], right.mean(axis=0))
     assert said["snn_accuracy"] == right[:, -1].mean() == result.statistics.snn_accuracy
-    ann = trained.keras.predict(trained.x[:60])
+    ann = trained_case.keras.predict(trained_case.x[:60])
     assert (
         said["ann_accuracy"]
-        == (ann.argmax(axis=1) == trained.y[:60]).mean()
+        == (ann.argmax(axis=1) == trained_case.y[:60]).mean()
         == result.statistics.ann_accuracy
     )
     assert (
@@ -86,7 +93,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     )
     guesses = np.where(counts[:, -1].any(axis=1), counts[:, -1].argmax(axis=1), -1)
     pairs, numbers = np.unique(
-        np.stack([trained.y[:60], guesses], axis=1), axis=0, return_counts=True
+        np.stack([trained_case.y[:60], guesses], axis=1), axis=0, return_counts=True
     )
     assert sorted(said["confusion"]) == np.column_stack([pairs, numbers]).tolist()
     assert (
@@ -97,7 +104,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
     assert said["readout_accuracy"] >= 0.9 * said["ann_accuracy"] > 0.7
     assert (
         list(said["class_counts"].values())
-        == np.bincount(trained.y[:60], minlength=10).tolist()
+        == np.bincount(trained_case.y[:60], minlength=10).tolist()
     )
     assert said["coding"] == {
         "input": "current",
@@ -109,7 +116,7 @@ def test_accuracies_follow_from_the_recorded_output_and_from_keras(trained, tmp_
             assert rate == pytest.approx(sums[name].mean() / 60 / 30)
 
 
-@pytest.mark.parametrize("name", ["trained", "branched"])
+@pytest.mark.parametrize("name", ["trained_case", "branched_case"])
 def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name):
     case = request.getfixturevalue(name)
     settings = SETTINGS.changed(threshold=0.9, reset="zero", initial_potential=0.25)
@@ -153,35 +160,39 @@ def test_the_ini_file_is_the_network_that_was_simulated(request, tmp_path, name)
     ],
 )
 def test_equal_files_for_any_batch_size_and_number_of_processes(
-    branched, tmp_path, engine, source, monkeypatch
+    branched_case, tmp_path, engine, source, monkeypatch
 ):
     settings = SETTINGS.changed(engine=engine, input=source, record_spikes=17)
-    simulate_case(branched, tmp_path / "whole", settings)
-    simulate_case(branched, tmp_path / "again", settings.changed(batch_size=7))
+    simulate_case(branched_case, tmp_path / "whole", settings)
+    simulate_case(branched_case, tmp_path / "again", settings.changed(batch_size=7))
     monkeypatch.setattr(
         "snnb.simulation.run_blocks.choose_batch_size", lambda network: 16
     )
-    simulate_case(branched, tmp_path / "blocks", settings)
-    for other in ("again", "blocks"):
+    simulate_case(branched_case, tmp_path / "blocks", settings)
+    for other_name in ("again", "blocks"):
         for name in (*FILES, *RECORDED):
-            assert (tmp_path / other / name).read_bytes() == (
+            assert (tmp_path / other_name / name).read_bytes() == (
                 tmp_path / "whole" / name
-            ).read_bytes(), (other, name)
+            ).read_bytes(), (other_name, name)
 
 
-def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained, tmp_path):
-    told = []
+def test_progress_ends_with_all_samples_and_tells_the_accuracy(trained_case, tmp_path):
+    messages = []
     result = simulate_case(
-        trained, tmp_path, SETTINGS, progress=lambda *seen: told.append(seen)
+        trained_case, tmp_path, SETTINGS, progress=lambda *seen: messages.append(seen)
     )
-    assert told[-1] == (60, 60, f"accuracy so far {result.statistics.snn_accuracy:.4f}")
-    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert messages[-1] == (
+        60,
+        60,
+        f"accuracy so far {result.statistics.snn_accuracy:.4f}",
+    )
+    assert [done for done, _, _ in messages] == sorted(done for done, _, _ in messages)
 
 
-def test_pictures_of_bytes_are_scaled(trained, tmp_path):
-    bytes_ = np.round(trained.x * 16).astype(np.uint8)
-    for name, x, scale in (("bytes", bytes_, 16.0), ("floats", trained.x, 1.0)):
-        simulate_case(trained, tmp_path / name, SETTINGS, x=x, scale=scale)
+def test_pictures_of_bytes_are_scaled(trained_case, tmp_path):
+    bytes_ = np.round(trained_case.x * 16).astype(np.uint8)
+    for name, x, scale in (("bytes", bytes_, 16.0), ("floats", trained_case.x, 1.0)):
+        simulate_case(trained_case, tmp_path / name, SETTINGS, x=x, scale=scale)
     files = [
         (tmp_path / name / "spike_rate_sums.npz").read_bytes()
         for name in ("bytes", "floats")
@@ -189,7 +200,7 @@ def test_pictures_of_bytes_are_scaled(trained, tmp_path):
     assert files[0] == files[1]
 
 
-def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
+def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained_case):
     x = Input((8, 8, 1), name="input")
     model = Model(
         x,
@@ -201,7 +212,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
         [np.eye(64) * 0.5, np.zeros(64)]
     )  # a rate of half the pixel's value
     write_model(model, tmp_path / "copy_parsed.h5")
-    case = dataclasses.replace(trained, parsed=tmp_path / "copy_parsed.h5")
+    case = dataclasses.replace(trained_case, parsed=tmp_path / "copy_parsed.h5")
     settings = SETTINGS.changed(duration=200)
     result = simulate_case(
         case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0
@@ -222,15 +233,15 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained):
     assert result.statistics.snn_mean_squared_error == said["snn_mean_squared_error"]
 
 
-def test_refusals(trained, tmp_path):
+def test_refusals(trained_case, tmp_path):
     cases = [
-        ({"x": trained.x[:, :7]}, r"\(7, 8, 1\)"),
+        ({"x": trained_case.x[:, :7]}, r"\(7, 8, 1\)"),
         ({"num_classes": 11}, "10 neurons"),
     ]
     for changes, keyword in cases:
-        with pytest.raises(InputError, match=keyword) as refused:
-            simulate_case(trained, tmp_path, SETTINGS, **changes)
-        assert "\n" not in str(refused.value)
+        with pytest.raises(InputError, match=keyword) as error_info:
+            simulate_case(trained_case, tmp_path, SETTINGS, **changes)
+        assert "\n" not in str(error_info.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,16 +250,16 @@ def test_refusals(trained, tmp_path):
     [("event", 3), pytest.param("tensorflow", 2, marks=pytest.mark.slow)],
 )
 def test_equal_files_from_workers(
-    trained, tmp_path, monkeypatch, dask_workers, engine, blocks
+    trained_case, tmp_path, monkeypatch, dask_workers, engine, blocks
 ):
     settings = SETTINGS.changed(engine=engine, input="poisson", record_spikes=40)
-    simulate_case(trained, tmp_path / "alone", settings)
+    simulate_case(trained_case, tmp_path / "alone", settings)
     ends = range(0, 61, 60 // blocks)
     monkeypatch.setattr(
         "snnb.simulation.run_blocks.divide_samples",
         lambda *_: list(map(slice, ends, ends[1:])),
     )
-    simulate_case(trained, tmp_path / "shared", settings.changed(workers=2))
+    simulate_case(trained_case, tmp_path / "shared", settings.changed(workers=2))
     for name in (*FILES, *RECORDED):
         assert (tmp_path / "shared" / name).read_bytes() == (
             tmp_path / "alone" / name

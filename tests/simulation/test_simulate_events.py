@@ -49,7 +49,7 @@ def values(kind):
 def case(tmp_path):
     """Write samples and a network of leaky neurons, which ends in ones that spike, or that are read by potential."""
 
-    def made(kind="events", spikes=True):
+    def make(kind="events", spikes=True):
         def steps(frame):
             step, neuron = np.nonzero(frame)
             return Steps(step, neuron, frame[step, neuron], len(frame))
@@ -59,13 +59,13 @@ def case(tmp_path):
             write_samples(tmp_path / "x.h5", map(steps, values(kind)), SENSOR, dtype)
             == LENGTHS.tolist()
         )
-        flat, first, second = (
+        flat, first_layer, second_layer = (
             Reindexed("flat", (24,), Flatten(), ("input",)),
             Dense(units=6),
             Dense(units=4),
         )
-        reads = Projection("flat", first, first.geometry((24,)), HIDDEN)
-        sends = Projection("hidden", second, second.geometry((6,)), OUT)
+        reads = Projection("flat", first_layer, first_layer.geometry((24,)), HIDDEN)
+        sends = Projection("hidden", second_layer, second_layer.geometry((6,)), OUT)
         neuron, last = Neuron(1, leak=0.5, reset=0), Neuron(1, leak=0.75, spikes=spikes)
         zeros = np.zeros(6, np.float32)
         network = Network(
@@ -84,12 +84,12 @@ def case(tmp_path):
             write_network(network, file.create_group(SPIKING))
         return tmp_path / "n_parsed.h5", EventSamples(tmp_path / "x.h5")
 
-    return made
+    return make
 
 
 def run(case, target, settings=SETTINGS, **changes):
     target.mkdir()
-    parsed, x = case
+    parsed_case, x = case
     arguments = {
         "x": x,
         "y": Y,
@@ -98,28 +98,28 @@ def run(case, target, settings=SETTINGS, **changes):
         "num_classes": 3,
         **changes,
     }
-    result = simulate(parsed, target, name="n", settings=settings, **arguments)
+    result = simulate(parsed_case, target, name="n", settings=settings, **arguments)
     return result, {path.stem: dict(np.load(path)) for path in target.glob("*.npz")}
 
 
-def stepped(frames, spikes):
+def step_neurons(frames, spikes):
     """Return the spikes of both layers, (steps, neurons), and the largest potential of the last after each step."""
-    potentials, found, largest = (
+    potentials, found_steps, largest = (
         [np.zeros(6), np.zeros(4)],
         ([], []),
         [np.full(4, -np.inf)],
     )
     for frame in frames:
         potentials[0] = potentials[0] / 2 + frame @ HIDDEN
-        first = potentials[0] >= 1
-        potentials[0][first] = 0
-        potentials[1] = potentials[1] * 0.75 + first @ OUT
-        second = (potentials[1] >= 1) & spikes
-        potentials[1][second] -= 1
-        found[0].append(first)
-        found[1].append(second)
+        first_spikes = potentials[0] >= 1
+        potentials[0][first_spikes] = 0
+        potentials[1] = potentials[1] * 0.75 + first_spikes @ OUT
+        second_spikes = (potentials[1] >= 1) & spikes
+        potentials[1][second_spikes] -= 1
+        found_steps[0].append(first_spikes)
+        found_steps[1].append(second_spikes)
         largest.append(np.maximum(largest[-1], potentials[1]))
-    return np.array(found[0]), np.array(found[1]), np.array(largest[1:])
+    return np.array(found_steps[0]), np.array(found_steps[1]), np.array(largest[1:])
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,17 @@ def test_counts_are_those_of_the_stepped_neurons(
     monkeypatch.setattr("snnb.simulation.run_blocks.EVENT_SAMPLES", 1)
     settings = SETTINGS.changed(engine=engine, input=kind, record_spikes=2)
     result, files = run(case(kind, spikes), tmp_path / "out", settings)
-    padded = [
-        np.pad(one, [(0, settings.duration - len(one)), (0, 0)]) for one in values(kind)
+    padded_frames = [
+        np.pad(value, [(0, settings.duration - len(value)), (0, 0)])
+        for value in values(kind)
     ]
-    chosen = range(FIRST, FIRST + 9)
-    layers = {"input": [padded[i] for i in chosen]}
+    chosen_samples = range(FIRST, FIRST + 9)
+    layers = {"input": [padded_frames[i] for i in chosen_samples]}
     layers["hidden"], layers["out"], largest = zip(
-        *(stepped(padded[i], spikes) for i in chosen)
+        *(step_neurons(padded_frames[i], spikes) for i in chosen_samples)
     )
-    for name, of_samples in layers.items():
-        counted = np.array(of_samples)  # (samples, steps, neurons)
+    for name, sample_spikes in layers.items():
+        spike_array = np.array(sample_spikes)  # (samples, steps, neurons)
         flat = {
             stem: arrays[name].astype(float)
             for stem, arrays in files.items()
@@ -156,33 +157,36 @@ def test_counts_are_those_of_the_stepped_neurons(
         }
         total = flat["spike_rate_sums"].reshape(-1)
         np.testing.assert_array_equal(
-            total, counted[:, 3:].sum(axis=(0, 1)), err_msg=name
+            total, spike_array[:, 3:].sum(axis=(0, 1)), err_msg=name
         )
         table = files["spike_times"][name] - [FIRST, 0, 0]
-        recorded = spike_trains(table, 2, settings.duration, counted.shape[2])
+        recorded_trains = spike_trains(
+            table, 2, settings.duration, spike_array.shape[2]
+        )
         np.testing.assert_array_equal(
-            recorded, counted[:2] if (name, kind) != ("input", "steps") else 0
+            recorded_trains,
+            spike_array[:2] if (name, kind) != ("input", "steps") else 0,
         )
     scores = (
-        [one[-1] for one in largest]
+        [value[-1] for value in largest]
         if not spikes
-        else [one.sum(axis=0) for one in layers["out"]]
+        else [value.sum(axis=0) for value in layers["out"]]
     )
     guesses = [score.argmax() if score.any() else -1 for score in scores]
     statistics = json.loads((tmp_path / "out" / "sim_accuracies.json").read_text())
     assert statistics["snn_accuracy"] == np.mean(
-        guesses == Y[chosen.start : chosen.stop]
+        guesses == Y[chosen_samples.start : chosen_samples.stop]
     )
     assert "ann_accuracy" not in statistics
     assert "disagreements" not in statistics
     assert "energy_45nm_ann_pj" not in statistics  # nothing was trained without spikes
-    of_input = (
+    input_spikes = (
         0 if kind == "events" else np.size(HIDDEN) * (settings.duration - 3)
     )  # steps after the warm-up
-    assert statistics["input_multiply_accumulates_per_sample"] == of_input
+    assert statistics["input_multiply_accumulates_per_sample"] == input_spikes
     additions = statistics["synaptic_operations_per_sample"]
     assert statistics["energy_45nm_pj"] == pytest.approx(
-        4.6 * of_input + 0.9 * additions
+        4.6 * input_spikes + 0.9 * additions
     )
     assert "trained" not in result.statistics.operations
     assert statistics["coding"]["input"] == (
@@ -194,10 +198,10 @@ def test_counts_are_those_of_the_stepped_neurons(
 
 def test_equal_files_from_workers(case, tmp_path, dask_workers):
     _, alone = run(case(), tmp_path / "alone")
-    _, shared = run(case(), tmp_path / "shared", SETTINGS.changed(workers=2))
+    _, shared_result = run(case(), tmp_path / "shared", SETTINGS.changed(workers=2))
     for stem, arrays in alone.items():
         for name, array in arrays.items():
-            np.testing.assert_array_equal(shared[stem][name], array)
+            np.testing.assert_array_equal(shared_result[stem][name], array)
 
 
 def test_other_samples_and_classes_are_refused(case, tmp_path):
@@ -205,10 +209,10 @@ def test_other_samples_and_classes_are_refused(case, tmp_path):
         InputError, match="layer out has 4 neurons, but there are 5 classes"
     ):
         run(case(), tmp_path / "classes", num_classes=5)
-    parsed, x = case()
+    parsed_path, x = case()
     x.shape = (3, 4, 1)
     with pytest.raises(
         InputError,
         match=r"the model reads samples of \(3, 4, 2\), the test set has \(3, 4, 1\)",
     ):
-        run((parsed, x), tmp_path / "shape")
+        run((parsed_path, x), tmp_path / "shape")

@@ -96,31 +96,33 @@ def test_a_reconstruction_is_the_rate_in_the_outputs_unit_whatever_the_blocks():
     )
 
     def quality(*blocks):
-        found = []
+        found_blocks = []
         for block in blocks:
             judge = Reconstruction(x[block], scale=0.5 * 3, analogue_scale=3)
             judge.observe(spikes[block, :12])
             judge.observe(spikes[block, 12:])
-            found.append(judge.quality(ann[block], readout[block]))
-        return functools.reduce(add_sums, found)
+            found_blocks.append(judge.quality(ann[block], readout[block]))
+        return functools.reduce(add_sums, found_blocks)
 
-    whole, flat = quality(slice(0, 37)), x.reshape(37, 25).astype(float)
+    whole_quality, flat = quality(slice(0, 37)), x.reshape(37, 25).astype(float)
     for step in range(30):
         rate = spikes[:, : step + 1].mean(axis=1)
-        assert whole.by_step[step] == pytest.approx(
+        assert whole_quality.by_step[step] == pytest.approx(
             ((1.5 * rate - flat) ** 2).mean(axis=1).sum()
         )
-    assert whole.ann == pytest.approx(((3 * ann - flat) ** 2).mean(axis=1).sum())
-    assert whole.readout == pytest.approx(
+    assert whole_quality.ann == pytest.approx(
+        ((3 * ann - flat) ** 2).mean(axis=1).sum()
+    )
+    assert whole_quality.readout == pytest.approx(
         ((3 * np.maximum(readout, 0) / 30 - flat) ** 2).mean(axis=1).sum()
     )
     for blocks in ([slice(0, 20), slice(20, 37)], [slice(i, i + 1) for i in range(37)]):
         parts = quality(*blocks)
-        assert (parts.ann, parts.readout) == (whole.ann, whole.readout)
-        assert parts.by_step.tolist() == whole.by_step.tolist()
+        assert (parts.ann, parts.readout) == (whole_quality.ann, whole_quality.readout)
+        assert parts.by_step.tolist() == whole_quality.by_step.tolist()
 
 
-def _found(network, spikes_per_step):
+def _statistics(network, spikes_per_step):
     """Statistics of populations that all have the given number of spikes in each step."""
     counts = {
         layer.name: np.ones(layer.shape, np.int64) for layer in network.populations
@@ -151,28 +153,31 @@ def _found(network, spikes_per_step):
         (np.arange(3), False),  # too short to say
     ],
 )
-def test_rising(branched, spikes_per_step, rises):
-    found = _found(branched.network, spikes_per_step)
-    assert found["rising_populations"] == (
-        [layer.name for layer in branched.network.populations] if rises else []
+def test_rising(branched_case, spikes_per_step, rises):
+    found_rise = _statistics(branched_case.network, spikes_per_step)
+    assert found_rise["rising_populations"] == (
+        [layer.name for layer in branched_case.network.populations] if rises else []
     )
 
 
-def test_shares_of_silent_and_saturated_neurons(branched):
+def test_shares_of_silent_and_saturated_neurons(branched_case):
     counts = {
-        layer.name: np.full(layer.shape, 5) for layer in branched.network.populations
+        layer.name: np.full(layer.shape, 5)
+        for layer in branched_case.network.populations
     }
-    first = branched.network.populations[0]
-    flat = counts[first.name].reshape(-1)
-    flat[: first.size // 4], flat[first.size // 2 :] = 0, 20
-    found = rate_statistics(
-        branched.network,
+    first_population = branched_case.network.populations[0]
+    flat = counts[first_population.name].reshape(-1)
+    flat[: first_population.size // 4], flat[first_population.size // 2 :] = 0, 20
+    found_statistics = rate_statistics(
+        branched_case.network,
         Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}),
         10,
     )
-    assert found["silent_neurons"][first.name] == 0.25
-    assert found["saturated_neurons"][first.name] == 0.5
-    assert found["mean_rates"][first.name] == pytest.approx((5 / 4 + 20 / 2) / 20)
+    assert found_statistics["silent_neurons"][first_population.name] == 0.25
+    assert found_statistics["saturated_neurons"][first_population.name] == 0.5
+    assert found_statistics["mean_rates"][first_population.name] == pytest.approx(
+        (5 / 4 + 20 / 2) / 20
+    )
 
 
 NAMES = list("abcde")

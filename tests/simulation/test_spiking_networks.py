@@ -28,7 +28,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
-from tests.simulation.alike import observed, spike_trains
+from tests.simulation.alike import observe_engine, spike_trains
 
 SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
 F = np.float32
@@ -44,13 +44,13 @@ class Built:
             str, Any
         ] = {}  # by name: source and function of an array, or terms, bias and neuron
 
-    def moved(self, name, source, layer, function):
+    def move(self, name, source, layer, function):
         self.volumes.append(Reindexed(name, self.shapes[name], layer, (source,)))
         self.plain[name] = (source, function)
 
     def population(self, name, kind, *terms):
         """Terms are (source, layer, delay)."""
-        projections, plain, shape = [], [], self.shapes[name]
+        projections, plain_sources, shape = [], [], self.shapes[name]
         for source, layer, delay in terms:
             geometry = layer.geometry(self.shapes[source])
             assert geometry.shape == shape
@@ -65,14 +65,16 @@ class Built:
             if delay == 1:
                 bias = (self.random.choice([-1, 0, 1, 2], shape[-1]) / 8).astype(F)
             projections.append(Projection(source, layer, geometry, kernel, delay, bias))
-            plain.append((source, layer, kernel, delay, bias))
+            plain_sources.append((source, layer, kernel, delay, bias))
         bias, numbers = (
             (self.random.choice([0, 1, 2], shape[-1]) / 16).astype(F),
             self.numbers(kind, shape),
         )
-        stated = {key: values for key, values in numbers.items() if key != "spikes"}
+        stated_numbers = {
+            key: values for key, values in numbers.items() if key != "spikes"
+        }
         neuron, kind = (
-            Neuron.from_numbers(stated, spikes=numbers.get("spikes", True)),
+            Neuron.from_numbers(stated_numbers, spikes=numbers.get("spikes", True)),
             type(terms[0][1]).__name__,
         )
         self.volumes.append(
@@ -80,7 +82,7 @@ class Built:
                 name, shape, kind, tuple(projections), bias, "linear", neuron=neuron
             )
         )
-        self.plain[name] = (plain, bias, numbers)
+        self.plain[name] = (plain_sources, bias, numbers)
 
     @property
     def network(self):
@@ -89,25 +91,27 @@ class Built:
     def numbers(self, kind, shape):
         """Random numbers of neurons: one for all, one for each channel, or one for each neuron."""
 
-        def some(low, high):
+        def draw_numbers(low, high):
             size = [(), shape[-1:], shape][self.random.integers(3)]
             return self.random.uniform(low, high, size)
 
-        numbers = {"threshold": some(0.4, 1.5).astype(F)}
+        numbers = {"threshold": draw_numbers(0.4, 1.5).astype(F)}
         if kind != "IF":
             numbers.update(
-                leak=some(0.3, 0.999),
-                gain=some(0.2, 1.2),
-                offset=some(-0.05, 0.1),
-                initial=some(-0.2, 0.3),
+                leak=draw_numbers(0.3, 0.999),
+                gain=draw_numbers(0.2, 1.2),
+                offset=draw_numbers(-0.05, 0.1),
+                initial=draw_numbers(-0.2, 0.3),
             )
         if kind == "CubaLIF":
-            numbers.update(current_leak=some(0, 0.9), current_gain=some(0.5, 2))
+            numbers.update(
+                current_leak=draw_numbers(0, 0.9), current_gain=draw_numbers(0.5, 2)
+            )
         if kind == "LI":
             numbers["spikes"] = False
         how = self.random.integers(3)
         if how == 1:
-            numbers["reset"] = some(-0.3, 0.3)
+            numbers["reset"] = draw_numbers(-0.3, 0.3)
         elif how == 2:
             numbers["subtrahend"] = np.asarray(numbers["threshold"]) * F(0.75)
         return numbers
@@ -138,7 +142,7 @@ def convolutional(random, kinds, late):
         },
     )
     pads = ((1, 0), (2, 1))
-    built.moved(
+    built.move(
         "padded",
         "input",
         ZeroPadding2D(padding=pads),
@@ -151,17 +155,17 @@ def convolutional(random, kinds, late):
     built.population(
         "b", kinds[1], ("a", DepthwiseConv2D(kernel_size=(3, 3), padding="same"), 0)
     )
-    built.moved(
+    built.move(
         "inner", "b", Cropping2D(cropping=((1, 0), (0, 1))), lambda x: x[:, 1:, :-1]
     )
     built.population(
         "c", kinds[2], ("inner", AveragePooling2D(pool_size=(2, 2), strides=(1, 1)), 0)
     )
-    built.moved(
+    built.move(
         "left", "input", Cropping2D(cropping=((0, 0), (0, 2))), lambda x: x[:, :, :4]
     )
     for name, source in ("flat", "c"), ("all", "a"), ("pixels", "left"):
-        built.moved(name, source, Flatten(), lambda x: x.reshape(len(x), -1))
+        built.move(name, source, Flatten(), lambda x: x.reshape(len(x), -1))
     readers = [
         ("flat", Dense(units=4), 0),
         ("all", Dense(units=4), 3),
@@ -207,8 +211,8 @@ def current_of(layer, kernel, x, shape):
     current = np.zeros((len(x), *shape), F)
     for row in range(shape[0]):
         for column in range(shape[1]):
-            top, left = row * strides[0], column * strides[1]
-            window = x[:, top : top + size[0], left : left + size[1]]
+            top, left_column = row * strides[0], column * strides[1]
+            window = x[:, top : top + size[0], left_column : left_column + size[1]]
             if kernel is None:
                 current[:, row, column] = window.mean(axis=(1, 2))
             elif isinstance(layer, DepthwiseConv2D):
@@ -218,7 +222,7 @@ def current_of(layer, kernel, x, shape):
     return current
 
 
-def stepped(built, frames):
+def step_neurons(built, frames):
     """Spikes of each population in each step, (steps, samples, *shape), the largest potential of the last one.
 
     And how many potentials each step changes.
@@ -271,7 +275,7 @@ def stepped(built, frames):
             updates[step] += np.count_nonzero(state[name][0] != before)
             values[name].append(spikes.astype(F))
     return (
-        {name: np.stack(of_steps) for name, of_steps in values.items()},
+        {name: np.stack(step_values) for name, step_values in values.items()},
         largest,
         updates,
     )
@@ -309,31 +313,31 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
     settings = SimulationSettings(
         samples=SAMPLES, duration=STEPS, input=coding, warm_up=6, record_spikes=2
     )
-    expected, largest, updates = stepped(built, frames.swapaxes(0, 1))
+    expected_counts, largest, updates = step_neurons(built, frames.swapaxes(0, 1))
     x = frames[:, 0] if coding == "constant" else InputSteps.dense(frames)
     assert not find_event_obstacle(network, settings)
     for engine in (TensorFlowEngine, EventEngine):
-        found, spikes, readouts = observed(engine, network, settings, x)
-        assert found.membrane_updates == (
+        found_counts, spikes, readouts = observe_engine(engine, network, settings, x)
+        assert found_counts.membrane_updates == (
             updates[6:].sum() if engine is EventEngine else None
         )
         for name in (p.name for p in network.populations if p.neuron.spikes):
-            own = expected[name].astype(np.int64)
-            assert number >= len(CASES) or 0 < own.mean() < 1.5, name
+            own_counts = expected_counts[name].astype(np.int64)
+            assert number >= len(CASES) or 0 < own_counts.mean() < 1.5, name
             np.testing.assert_array_equal(
-                found.counts[name], own[6:].sum(axis=0), err_msg=name
+                found_counts.counts[name], own_counts[6:].sum(axis=0), err_msg=name
             )
             times = spike_trains(
-                found.spikes[name], 2, STEPS, network.volume(name).size
+                found_counts.spikes[name], 2, STEPS, network.volume(name).size
             )
             np.testing.assert_array_equal(
-                times, own.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name
+                times, own_counts.swapaxes(0, 1)[:2].reshape(times.shape), err_msg=name
             )
-        out = expected["out"].swapaxes(0, 1)
+        out = expected_counts["out"].swapaxes(0, 1)
         np.testing.assert_array_equal(spikes, out.astype(np.bool_))
         if kinds[3] == "LI":
-            np.testing.assert_array_equal(found.readout, largest)
+            np.testing.assert_array_equal(found_counts.readout, largest)
             np.testing.assert_array_equal(readouts[:, -1], largest)
         else:
-            assert found.readout is None
+            assert found_counts.readout is None
             assert readouts is None

@@ -13,7 +13,7 @@ from tests.simulation.alike import SETTINGS as ALIKE
 from tests.simulation.alike import (
     assert_every_spike_is_the_same,
     assert_of_10000_counts_at_most_one_differs_by_one,
-    simulated,
+    simulate_engine,
     spike_trains,
 )
 
@@ -24,11 +24,11 @@ SETTINGS = SimulationSettings(samples=70, duration=50, seed=5)
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("trained", {}),
-        ("branched", {"threshold": 0.7, "warm_up": 20}),
-        ("branched", {"input": "poisson", "input_rate": 600}),
+        ("trained_case", {}),
+        ("branched_case", {"threshold": 0.7, "warm_up": 20}),
+        ("branched_case", {"input": "poisson", "input_rate": 600}),
         *(
-            pytest.param("branched", c, marks=pytest.mark.slow)
+            pytest.param("branched_case", c, marks=pytest.mark.slow)
             for c in [{}, {"warm_up": 20}, {"reset": "zero"}]
         ),
     ],
@@ -41,7 +41,7 @@ def test_counts_are_the_toolboxs(request, name, change):
         request.getfixturevalue(name),
         SETTINGS.changed(batch_size=35, **change),
     )
-    counts = simulated(TensorFlowEngine, case, settings)[0].counts
+    counts = simulate_engine(TensorFlowEngine, case, settings)[0].counts
     reference = (
         ToolboxEngine(case.parsed, settings, per_sample=True)
         .simulate(case.x[:70], 0, lambda *_: None)
@@ -56,21 +56,21 @@ def test_counts_are_the_toolboxs(request, name, change):
 
 @pytest.mark.toolbox
 def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_twice(
-    trained,
+    trained_case,
 ):
     from snnb.simulation.engines.toolbox import ToolboxEngine
 
     def run(settings, **options):
         outputs = []
-        engine = ToolboxEngine(trained.parsed, settings, **options)
+        engine = ToolboxEngine(trained_case.parsed, settings, **options)
         return engine.simulate(
-            trained.x[:23], 0, lambda spikes, _: outputs.append(spikes)
+            trained_case.x[:23], 0, lambda spikes, _: outputs.append(spikes)
         ).counts, outputs
 
     settings = SETTINGS.changed(duration=12, batch_size=10)
     apart, [output] = run(settings, per_sample=True)
-    together, [repeated] = run(settings)
-    other_seed, [other] = run(settings.changed(seed=6))
+    together, [repeated_messages] = run(settings)
+    other_seed, [other_messages] = run(settings.changed(seed=6))
     spiking = [
         "00Conv2D_8x8x4",
         "01AveragePooling2D_4x4x4",
@@ -79,10 +79,10 @@ def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_t
     ]
     assert list(apart) == spiking
     np.testing.assert_array_equal(
-        repeated, output
+        repeated_messages, output
     )  # the softmax layer's random spikes too
     assert output.shape == (23, 12, 10)
-    assert (other != output).any()
+    assert (other_messages != output).any()
     for name in spiking:
         assert len(apart[name]) == 23
         np.testing.assert_array_equal(
@@ -92,67 +92,75 @@ def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_t
         np.testing.assert_array_equal(other_seed[name], together[name])
 
 
-def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained):
-    counted, spikes = simulated(
-        TensorFlowEngine, trained, SETTINGS.changed(record_spikes=70)
+def test_softmax_spikes_follow_the_softmax_of_the_membrane(trained_case):
+    counts, spikes = simulate_engine(
+        TensorFlowEngine, trained_case, SETTINGS.changed(record_spikes=70)
     )
-    last = trained.network.output
+    last = trained_case.network.output
     kernel = last.only.kernel
     uniform = Streams(SETTINGS.seed, range(70), SOFTMAX).uniform(
         SETTINGS.duration, (10,)
     )
-    potential, expected = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
+    potential, expected_spikes = np.zeros((70, 10)), np.zeros(spikes.shape, bool)
     # The membrane is replayed from the recorded spikes of the layer before.
-    table = counted.spikes[trained.network.populations[-2].name]
+    table = counts.spikes[trained_case.network.populations[-2].name]
     before = spike_trains(table, 70, SETTINGS.duration, len(kernel)).astype(bool)
     for step in range(SETTINGS.duration):
         potential += before[:, step] @ kernel + last.bias
         share = np.exp(potential - potential.max(axis=1, keepdims=True))
-        expected[:, step] = uniform[:, step] <= share / share.sum(axis=1, keepdims=True)
-        potential[expected[:, step]] = 0
-    assert (spikes != expected).mean() < 1e-3  # float32 beside float64
-    np.testing.assert_array_equal(counted.counts[last.name], spikes.sum(axis=1))
+        expected_spikes[:, step] = uniform[:, step] <= share / share.sum(
+            axis=1, keepdims=True
+        )
+        potential[expected_spikes[:, step]] = 0
+    assert (spikes != expected_spikes).mean() < 1e-3  # float32 beside float64
+    np.testing.assert_array_equal(counts.counts[last.name], spikes.sum(axis=1))
     current = before.sum(axis=1) @ kernel + SETTINGS.duration * last.bias
-    np.testing.assert_allclose(counted.readout, current, rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(counts.readout, current, rtol=1e-3, atol=1e-2)
 
 
-def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched):
-    whole, spikes = simulated(TensorFlowEngine, branched, SETTINGS)
-    alone, alone_spikes = simulated(TensorFlowEngine, branched, SETTINGS, slice(41, 42))
-    for name, counts in whole.counts.items():
+def test_a_sample_spikes_the_same_alone_and_anywhere_in_a_batch(branched_case):
+    whole_counts, spikes = simulate_engine(TensorFlowEngine, branched_case, SETTINGS)
+    alone, alone_spikes = simulate_engine(
+        TensorFlowEngine, branched_case, SETTINGS, slice(41, 42)
+    )
+    for name, counts in whole_counts.counts.items():
         np.testing.assert_array_equal(alone.counts[name], counts[41:42], err_msg=name)
     np.testing.assert_array_equal(alone_spikes, spikes[41:42])
-    np.testing.assert_array_equal(alone.readout, whole.readout[41:42])
+    np.testing.assert_array_equal(alone.readout, whole_counts.readout[41:42])
 
 
 @pytest.mark.parametrize("engine", [TensorFlowEngine, EventEngine])
-def test_spikes_of_the_last_quarters_are_those_recorded_there(branched, engine):
+def test_spikes_of_the_last_quarters_are_those_recorded_there(branched_case, engine):
     """Of 50 steps these are 26 to 37 and 38 to 49; the warm-up ends within the first of them, and counts here."""
     settings = SETTINGS.changed(record_spikes=70, warm_up=30)
-    counted, _ = simulated(engine, branched, settings)
-    steps = [counted.spikes[layer.name][:, 2] for layer in branched.network.populations]
-    expected = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
-    np.testing.assert_array_equal(counted.late, expected)
-    assert counted.late.all()
+    counts, _ = simulate_engine(engine, branched_case, settings)
+    steps = [
+        counts.spikes[layer.name][:, 2] for layer in branched_case.network.populations
+    ]
+    expected_quarters = [[((s >= 26) & (s < 38)).sum(), (s >= 38).sum()] for s in steps]
+    np.testing.assert_array_equal(counts.late, expected_quarters)
+    assert counts.late.all()
 
 
 @pytest.mark.parametrize("threshold", [1.0, 0.7, 1.3e-3, 417.25])
 def test_what_reaches_the_threshold(threshold):
     """Numbers next to the threshold, far from it, and the like of many neurons: as a comparison has it."""
-    reached = np.float32(threshold)
-    near = [reached]
+    reached_potential = np.float32(threshold)
+    near = [reached_potential]
     for towards in (np.float32(-np.inf), np.float32(np.inf)):
-        neighbour = reached
+        neighbour = reached_potential
         for _ in range(20):
             neighbour = np.nextafter(neighbour, towards)
             near.append(neighbour)
-    drawn = np.random.default_rng(0).normal(threshold, threshold, 10_000)
-    potential = np.array([*near, 0, -0.0, -reached, 1e30, -1e30, *drawn], np.float32)
+    drawn_potentials = np.random.default_rng(0).normal(threshold, threshold, 10_000)
+    potential = np.array(
+        [*near, 0, -0.0, -reached_potential, 1e30, -1e30, *drawn_potentials], np.float32
+    )
     np.testing.assert_array_equal(
         reach_threshold(
             tf.constant(potential), np.asarray(threshold, np.float32)
         ).numpy(),
-        potential >= reached,
+        potential >= reached_potential,
     )
 
 
@@ -161,7 +169,7 @@ def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_a
     exact, engine
 ):
     settings = SETTINGS.changed(initial_potential=0.25)
-    counted, _ = simulated(engine, exact, settings)
+    counts, _ = simulate_engine(engine, exact, settings)
     layer = next(
         layer for layer in exact.keras.layers if layer.name.startswith("00Conv2D")
     )
@@ -169,17 +177,17 @@ def test_from_its_start_a_neuron_with_a_constant_current_spikes_floor_of_start_a
     current = (
         tf.nn.conv2d(exact.x[:70].astype(np.float64), kernel, 1, "SAME").numpy() + bias
     )
-    expected = np.floor(0.25 + settings.duration * np.clip(current, 0, 1))
-    np.testing.assert_array_equal(counted.counts[layer.name], expected)
+    expected_floor = np.floor(0.25 + settings.duration * np.clip(current, 0, 1))
+    np.testing.assert_array_equal(counts.counts[layer.name], expected_floor)
 
 
 @pytest.mark.gpu
-def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained, branched):
+def test_counts_on_a_gpu_are_those_of_a_cpu(exact, trained_case, branched_case):
     """The event engine computes on the CPU only."""
     assert tf.config.list_physical_devices("GPU"), "TensorFlow finds no GPU"
     engines = (TensorFlowEngine, EventEngine)
     assert_every_spike_is_the_same(engines, exact, ALIKE)
-    for case in (trained, branched):
+    for case in (trained_case, branched_case):
         assert_of_10000_counts_at_most_one_differs_by_one(engines, case)
 
 
@@ -204,10 +212,10 @@ def test_poisson_rates_are_within_statistical_bounds(rate):
     x = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1).repeat(50, axis=0)
     steps, trials = 200, 200 * 50
     share = Streams(3, range(50), INPUT).poisson(x, rate, steps).mean(axis=(0, 1))
-    expected = np.minimum(1, x[0] * rate / 1000)
-    error = np.abs(share - expected)
+    expected_minimum = np.minimum(1, x[0] * rate / 1000)
+    error = np.abs(share - expected_minimum)
     assert (
-        error <= 5 * np.sqrt(expected * (1 - expected) / trials)
+        error <= 5 * np.sqrt(expected_minimum * (1 - expected_minimum) / trials)
     ).all()  # one in 30,000 such tests by chance
     assert share[0, 0] == 0
-    assert (share[expected == 1] == 1).all()
+    assert (share[expected_minimum == 1] == 1).all()

@@ -44,18 +44,24 @@ def alter_one_weight(run):
     "simulator", ["scipy", "sanafe", pytest.param("brian2", marks=pytest.mark.slow)]
 )
 def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, snnb):
-    checked = json.loads(
+    check_document = json.loads(
         snnb("crosscheck", "--run-dir", run.path, "--with", simulator, "--json").stdout
     )
-    assert checked["passed"] is True
-    assert (checked["simulator"], checked["stamp"], checked["samples"]) == (
+    assert check_document["passed"] is True
+    assert (
+        check_document["simulator"],
+        check_document["stamp"],
+        check_document["samples"],
+    ) == (
         simulator,
         STAMP,
         2,
     )
     names = "00Conv2D_8x8x4 01AveragePooling2D_4x4x4 02Conv2D_2x2x8"
-    assert [p["population"] for p in checked["populations"]] == names.split()
-    assert all(p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"])
+    assert [p["population"] for p in check_document["populations"]] == names.split()
+    assert all(
+        p["differing"] == 0 and p["spikes"] > 0 for p in check_document["populations"]
+    )
     alter_one_weight(run)
     said = (
         snnb("crosscheck", "--run-dir", run.path, "--with", simulator, code=5)
@@ -67,14 +73,14 @@ def test_the_recorded_run_agrees_until_one_weight_is_altered(run, simulator, snn
 
 def test_all_samples_are_compared_by_their_sums(run):
     said = []
-    checked = crosscheck(run, "scipy", samples=60, say=said.append)
+    check_document = crosscheck(run, "scipy", samples=60, say=said.append)
     assert said[0] == f"crosscheck: graph {STAMP}"
     assert all(message.startswith("crosscheck: ") for message in said)
-    assert checked.samples == 60
-    assert [p.pairs for p in checked.populations] == [60 * 256, 60 * 64, 60 * 32]
+    assert check_document.samples == 60
+    assert [p.pairs for p in check_document.populations] == [60 * 256, 60 * 64, 60 * 32]
     with np.load(run.path / "simulations" / STAMP / "spike_rate_sums.npz") as sums:
-        assert [p.spikes for p in checked.populations] == [
-            sums[p.population].sum() for p in checked.populations
+        assert [p.spikes for p in check_document.populations] == [
+            sums[p.population].sum() for p in check_document.populations
         ]
     alter_one_weight(run)
     with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs"):
@@ -83,17 +89,19 @@ def test_all_samples_are_compared_by_their_sums(run):
 
 def test_samples_without_recorded_spikes_are_simulated_again(run, tmp_path):
     again = simulate_again(run, STAMP, 3, tmp_path)
-    with np.load(again) as found, np.load(
+    with np.load(again) as found_arrays, np.load(
         run.path / "simulations" / STAMP / "spike_times.npz"
-    ) as recorded:
-        for name in set(found.files) - {"num_samples"}:
-            kept = (
-                found[name][found[name][:, 0] < 2] if found[name].ndim else found[name]
+    ) as recorded_arrays:
+        for name in set(found_arrays.files) - {"num_samples"}:
+            kept_samples = (
+                found_arrays[name][found_arrays[name][:, 0] < 2]
+                if found_arrays[name].ndim
+                else found_arrays[name]
             )
-            np.testing.assert_array_equal(kept, recorded[name])
-    checked = crosscheck(run, "scipy", samples=7)
-    assert (checked.samples, checked.recorded) == (7, True)
-    assert all(p.differing == 0 and p.spikes > 0 for p in checked.populations)
+            np.testing.assert_array_equal(kept_samples, recorded_arrays[name])
+    check_document = crosscheck(run, "scipy", samples=7)
+    assert (check_document.samples, check_document.recorded) == (7, True)
+    assert all(p.differing == 0 and p.spikes > 0 for p in check_document.populations)
     alter_one_weight(run)
     with pytest.raises(VerificationError, match="02Conv2D_2x2x8 differs"):
         crosscheck(run, "scipy", samples=7)
@@ -149,23 +157,28 @@ def test_too_little_memory(run, monkeypatch):
 def test_recorded_spikes_are_those_of_the_pictures_from_there_on(run):
     """Another simulator is shown the same pictures."""
     face = Run(path=run.path)
-    made = face.simulate(
+    made_result = face.simulate(
         samples=3, first=100, record_spikes=2, duration=20, engine="tensorflow"
     )
     assert set(
-        np.concatenate([rows[:, 0] for rows in read_spikes(made.directory).values()])
+        np.concatenate(
+            [rows[:, 0] for rows in read_spikes(made_result.directory).values()]
+        )
     ) == {100, 101}
     with pytest.raises(InputError, match="holds the samples 100 to 101"):
-        read_spikes(made.directory, sample=102)
+        read_spikes(made_result.directory, sample=102)
     with pytest.raises(InputError, match="record_spikes=K"):
-        read_spikes(made.directory.parent)
+        read_spikes(made_result.directory.parent)
     face.graph()
-    checked = crosscheck(open_run(run.path), "scipy")
-    assert (checked.samples, [p.differing for p in checked.populations]) == (
+    check_document = crosscheck(open_run(run.path), "scipy")
+    assert (
+        check_document.samples,
+        [p.differing for p in check_document.populations],
+    ) == (
         2,
         [0, 0, 0],
     )
-    assert all(p.spikes for p in checked.populations)
+    assert all(p.spikes for p in check_document.populations)
     assert crosscheck(open_run(run.path), "scipy", samples=3).samples == 3
     spikes = face.export("spinemap", run.path.parent / "net").path / "spike_info.txt"
     steps = [
@@ -187,7 +200,7 @@ show_buffer_stats use_winoc use_wirxsleep Hubs RadioChannels
 
 
 @pytest.fixture
-def mapped(run, tmp_path):
+def mapped_run(run, tmp_path):
     """A mapping of the run on several cores."""
     (tmp_path / "chip.yaml").write_text(yaml.safe_dump(CHIP))
     result = Run(path=run.path).map(
@@ -216,47 +229,57 @@ def read_traffic_table(path):
 
 
 @pytest.mark.parametrize("scale", [None, 0.001])
-def test_noxim_reads_the_rates_between_routers(run, mapped, tmp_path, scale, snnb):
+def test_noxim_reads_the_rates_between_routers(run, mapped_run, tmp_path, scale, snnb):
     """A mapping with tiles and times: cycles are ns by default."""
     options = [
         "--output",
         tmp_path / "net",
         *(() if scale is None else ("--scale", scale)),
     ]
-    snnb("export", run.path, "--format", "noxim", "--map", mapped.path.name, *options)
+    snnb(
+        "export", run.path, "--format", "noxim", "--map", mapped_run.path.name, *options
+    )
     configuration = yaml.safe_load((tmp_path / "net/mesh.yaml").read_text())
     width, height = configuration["mesh_dim_x"], configuration["mesh_dim_y"]
-    assert (width, height) == mapped.hardware.routers != mapped.hardware.mesh
+    assert (width, height) == mapped_run.hardware.routers != mapped_run.hardware.mesh
     assert configuration["traffic_table_filename"] == "traffic.txt"
     assert (configuration["topology"], configuration["routing_algorithm"]) == (
         "MESH",
         "XY",
     )
     assert not set(REQUIRED.split()) - set(configuration)
-    step = mapped.cost.step
-    expected, factor = {}, 1 / step.step_ns if scale is None else scale
+    step = mapped_run.cost.step
+    expected_rates, factor = {}, 1 / step.step_ns if scale is None else scale
     steps = step.sample_ns / step.step_ns
-    for (source, target), spikes in np.ndenumerate(mapped.traffic.toarray()):
+    for (source, target), spikes in np.ndenumerate(mapped_run.traffic.toarray()):
         ends = tuple(
             y // 2 * width + x // 2
-            for x, y in (mapped.place_of(source), mapped.place_of(target))
+            for x, y in (mapped_run.place_of(source), mapped_run.place_of(target))
         )
         if spikes and ends[0] != ends[1]:
-            expected[ends] = expected.get(ends, 0) + spikes / steps * factor
-    found = read_traffic_table(tmp_path / "net/traffic.txt")
+            expected_rates[ends] = expected_rates.get(ends, 0) + spikes / steps * factor
+    found_rates = read_traffic_table(tmp_path / "net/traffic.txt")
     assert (
-        {(source, target): pytest.approx(rate) for source, target, rate in found}
-        == expected
+        {(source, target): pytest.approx(rate) for source, target, rate in found_rates}
+        == expected_rates
         != {}
     )
-    assert len(found) == len(expected)
-    stated = json.loads((tmp_path / "net/description.json").read_text())["noxim"]
-    assert stated["mapping"] == {"stamp": mapped.path.name, "hardware": "small"}
-    assert (stated["pairs"], stated["scale"]) == (len(found), pytest.approx(factor))
+    assert len(found_rates) == len(expected_rates)
+    stated_figures = json.loads((tmp_path / "net/description.json").read_text())[
+        "noxim"
+    ]
+    assert stated_figures["mapping"] == {
+        "stamp": mapped_run.path.name,
+        "hardware": "small",
+    }
+    assert (stated_figures["pairs"], stated_figures["scale"]) == (
+        len(found_rates),
+        pytest.approx(factor),
+    )
 
 
 def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(
-    run, mapped, tmp_path, snnb
+    run, mapped_run, tmp_path, snnb
 ):
     line = [
         "export",
@@ -264,7 +287,7 @@ def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(
         "--format",
         "noxim",
         "--map",
-        mapped.path.name,
+        mapped_run.path.name,
         "--output",
         tmp_path / "net",
     ]
@@ -273,14 +296,14 @@ def test_more_than_a_packet_per_cycle_is_refused_with_the_largest_scale(
         r"would send .* at most 1 is possible; give --scale .*, at most (\S+)", said
     )
     snnb(*line, "--scale", scale)
-    sent = {}
+    spikes_sent = {}
     for source, _, rate in read_traffic_table(tmp_path / "net/traffic.txt"):
-        sent[source] = sent.get(source, 0) + rate
-    assert 0.98 < max(sent.values()) <= 1
+        spikes_sent[source] = spikes_sent.get(source, 0) + rate
+    assert 0.98 < max(spikes_sent.values()) <= 1
 
 
 def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(
-    run, mapped, tmp_path, snnb
+    run, mapped_run, tmp_path, snnb
 ):
     chip = tmp_path / "chip.yaml"
     chip.write_text(chip.read_text() + "\n")
@@ -291,7 +314,7 @@ def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(
         "--format",
         "sanafe",
         "--map",
-        mapped.path.name,
+        mapped_run.path.name,
         "--output",
         tmp_path / "x",
     ]
@@ -300,24 +323,30 @@ def test_a_stale_mapping_is_made_again_by_the_command_of_the_message(
     snnb(*line)
 
 
-def test_costs_are_those_of_sanafe(run, mapped, snnb):
-    line = ["crosscheck", run.path, "--with", "sanafe", "--map", mapped.path.name]
+def test_costs_are_those_of_sanafe(run, mapped_run, snnb):
+    line = ["crosscheck", run.path, "--with", "sanafe", "--map", mapped_run.path.name]
     chip = json.loads(snnb(*line, "--json").stdout)["chip"]
     assert (chip["mapping"], chip["hardware"], chip["differing_steps"]) == (
-        mapped.path.name,
+        mapped_run.path.name,
         "small",
         0,
     )
     assert chip["steps"] == 2 * 63  # three layers begin one after the other
     assert [figure["name"] for figure in chip["figures"] if figure["differing"]] == []
-    recorded = json.loads((mapped.path / "cost.json").read_text())["recorded"]
+    recorded_document = json.loads((mapped_run.path / "cost.json").read_text())[
+        "recorded"
+    ]
     energies = sum(
         figure["sanafe"] or figure["cost"]
         for figure in chip["figures"]
         if figure["unit"] == "pJ"
     )
-    assert energies == pytest.approx(sum(recorded["energy_by_event_pj"].values()))
-    assert chip["figures"][-1]["sanafe"] == pytest.approx(np.mean(recorded["step_ns"]))
+    assert energies == pytest.approx(
+        sum(recorded_document["energy_by_event_pj"].values())
+    )
+    assert chip["figures"][-1]["sanafe"] == pytest.approx(
+        np.mean(recorded_document["step_ns"])
+    )
     for words, message in (
         (["--samples", "1"], "omit --samples"),
         (["--graph", "weights"], "omit --graph weights"),
@@ -331,8 +360,10 @@ def test_a_mapping_without_figures_of_events_has_nothing_to_compare(run, snnb):
         .map(hardware="spinemap_5x5", method="sequential")
         .directory.name
     )
-    refused = snnb("crosscheck", run.path, "--with", "sanafe", "--map", stamp, code=2)
-    assert "has no costs of recorded samples" in refused.stderr
+    refused_output = snnb(
+        "crosscheck", run.path, "--with", "sanafe", "--map", stamp, code=2
+    )
+    assert "has no costs of recorded samples" in refused_output.stderr
 
 
 def test_differences_are_errors_unless_they_are_explained():
@@ -344,39 +375,44 @@ def test_differences_are_errors_unless_they_are_explained():
         "router": 9.0,
     }
     components = {"synapse": 1.5, "dendrite": 0.5, "soma": 3.0, "network": 5.0}
-    recorded, said = (
+    step_record, said = (
         RecordedSteps(
             samples=[0], events={}, energy_by_event_pj=energy, step_ns=[[7.0, 8.0]]
         ),
         [],
     )
     same = compare_costs(
-        "s", "c", recorded, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]])
+        "s", "c", step_record, ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]])
     )
-    refuse_differences(same, recorded, spikes_differ=False, say=said.append)
-    untimed = compare_costs(
+    refuse_differences(same, step_record, spikes_differ=False, say=said.append)
+    untimed_costs = compare_costs(
         "s",
         "c",
-        recorded.model_copy(update={"step_ns": None}),
+        step_record.model_copy(update={"step_ns": None}),
         ChipTrace([components], [[7.0, 8.0]], [[9.0, 9.0]]),
     )
-    assert (untimed.steps, "mean step" in {one.name for one in untimed.figures}) == (
+    assert (
+        untimed_costs.steps,
+        "mean step" in {figure.name for figure in untimed_costs.figures},
+    ) == (
         0,
         False,
     )
     slower = compare_costs(
-        "s", "c", recorded, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]])
+        "s", "c", step_record, ChipTrace([components], [[7.0, 8.1]], [[9.0, 9.0]])
     )
     assert (slower.differing_steps, slower.steps, said) == (1, 2, [])
     with pytest.raises(VerificationError, match="mean step of mapping s differ"):
-        refuse_differences(slower, recorded, spikes_differ=False, say=said.append)
-    refuse_differences(slower, recorded, spikes_differ=True, say=said.append)
-    other = ChipTrace([{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]])
-    recorded = recorded.model_copy(
+        refuse_differences(slower, step_record, spikes_differ=False, say=said.append)
+    refuse_differences(slower, step_record, spikes_differ=True, say=said.append)
+    other_trace = ChipTrace(
+        [{**components, "network": 6.0}], [[7.0, 8.0]], [[9.0, 9.0]]
+    )
+    step_record = step_record.model_copy(
         update={"energy_by_event_pj": {**energy, "between_chips": 0.5}}
     )
-    between = compare_costs("s", "c", recorded, other)
-    refuse_differences(between, recorded, spikes_differ=False, say=said.append)
+    between = compare_costs("s", "c", step_record, other_trace)
+    refuse_differences(between, step_record, spikes_differ=False, say=said.append)
     assert ["spikes do" in said[0], "links between chips" in said[1]] == [True, True]
 
 
@@ -389,5 +425,7 @@ def test_a_mapping_with_more_neurons_than_a_core_takes_is_refused(run, tmp_path,
         .map(hardware=str(tmp_path / "chip.yaml"), **options)
         .directory.name
     )
-    refused = snnb("export", run.path, "--format", "sanafe", "--map", stamp, code=2)
-    assert "neurons, and small takes 40; give a valid mapping" in refused.stderr
+    refused_output = snnb(
+        "export", run.path, "--format", "sanafe", "--map", stamp, code=2
+    )
+    assert "neurons, and small takes 40; give a valid mapping" in refused_output.stderr

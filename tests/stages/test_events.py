@@ -59,8 +59,8 @@ def call(tmp_path, monkeypatch, snnb):
 
 
 def sums(directory):
-    with np.load(directory / "spike_rate_sums.npz") as found:
-        return {name: found[name] for name in found.files}
+    with np.load(directory / "spike_rate_sums.npz") as found_arrays:
+        return {name: found_arrays[name] for name in found_arrays.files}
 
 
 def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, snnb):
@@ -68,7 +68,7 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     ran = snnb("run --model spiking_digits --limit 20 --json").stdout
     stages = {stage["stage"]: stage for stage in json.loads(ran)["stages"]}
     spec = find("spiking_digits")
-    interpreted = {
+    interpretation = {
         name: np.zeros(len(node["tau"]))
         for name, node in read(spec.file)[0].items()
         if "tau" in node
@@ -80,12 +80,12 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
     ):
         interpreter = Interpreter(*read(spec.file), dt=1e-3)
         steps = [interpreter.step(x) for x in sample]
-        for name, total in interpreted.items():
+        for name, total in interpretation.items():
             total += sum(step[name] for step in steps)
         guesses.append(sum(step["out"] for step in steps).argmax())
-    found = sums(tmp_path / stages["simulate"]["directory"])
-    for name, total in interpreted.items():
-        np.testing.assert_array_equal(found[name], total)
+    found_sums = sums(tmp_path / stages["simulate"]["directory"])
+    for name, total in interpretation.items():
+        np.testing.assert_array_equal(found_sums[name], total)
     right = np.mean(
         guesses == np.load(tmp_path / "runs/spiking_digits/dataset/y_test.npy")
     )
@@ -98,23 +98,23 @@ def test_the_network_of_the_package_runs_without_options(tmp_path, monkeypatch, 
 
 
 def test_another_bin_changes_the_duration_and_a_shorter_one_cuts(call, tmp_path):
-    def simulated(options, bin_us=1000):
+    def simulate_bins(options, bin_us=1000):
         call("prepare", f"--limit 5 --bin-us {bin_us}")
         stage = json.loads(call("simulate", f"--json {options}").stdout)["stages"][-1]
         return stage["params"]["duration"], sums(tmp_path / stage["directory"])[
             "input"
         ].sum()
 
-    steps, events = simulated("")
-    fewer, _ = simulated("", 4000)
+    steps, events = simulate_bins("")
+    fewer, _ = simulate_bins("", 4000)
     assert fewer == pytest.approx(steps / 4, abs=1)
-    cut, rest = simulated("--duration 10")
+    cut, rest = simulate_bins("--duration 10")
     assert cut == 10
     assert 0 < rest < events
-    assert simulated("")[0] == 10
-    assert simulated("--defaults") == (steps, events)
-    refused = call("simulate", "--input poisson", code=2).stderr
-    assert "--input poisson: the test set has events; use --input events" in refused
+    assert simulate_bins("")[0] == 10
+    assert simulate_bins("--defaults") == (steps, events)
+    refusal = call("simulate", "--input poisson", code=2).stderr
+    assert "--input poisson: the test set has events; use --input events" in refusal
 
 
 def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tmp_path):
@@ -123,56 +123,57 @@ def test_spikes_of_each_step_are_counted_on_a_chip_and_currents_are_not(call, tm
     leaving = {"input": np.count_nonzero(NODES["first"]["weight"], axis=0).reshape(2, 12, 12).transpose(1, 2, 0),
                "hidden": np.count_nonzero(NODES["second"]["weight"], axis=0)}  # fmt: skip
 
-    def mapped(dtype, options=""):
+    def map_recording(dtype, options=""):
         """Return the effective input, the synaptic events of a sample on a chip, those expected, and the messages."""
         np.save(tmp_path / "x_test.npy", x.astype(dtype))
-        simulated = json.loads(
+        simulated_stage = json.loads(
             call("simulate", f"--json {options}", f"steps:{tmp_path}").stdout
         )["stages"][-1]
-        found = sums(tmp_path / simulated["directory"])
-        np.testing.assert_array_equal(found["input"], x.sum(axis=(0, 1)))
-        printed = call(
+        found_sums = sums(tmp_path / simulated_stage["directory"])
+        np.testing.assert_array_equal(found_sums["input"], x.sum(axis=(0, 1)))
+        output = call(
             "map", "--hardware loihi --method sequential --json", f"steps:{tmp_path}"
         )
-        directory = tmp_path / json.loads(printed.stdout)["stages"][-1]["directory"]
+        directory = tmp_path / json.loads(output.stdout)["stages"][-1]["directory"]
         cost = json.loads((directory / "cost.json").read_text())
-        expected = {
-            name: (found[name] * number).sum() / 3 for name, number in leaving.items()
+        expected_figures = {
+            name: (found_sums[name] * number).sum() / 3
+            for name, number in leaving.items()
         }
         return (
-            simulated["params"]["input"],
+            simulated_stage["params"]["input"],
             cost["events"]["synapse"],
-            expected,
-            printed.stderr,
+            expected_figures,
+            output.stderr,
         )
 
-    coding, events, expected, err = mapped(np.uint8)
+    coding, events, expected_messages, err = map_recording(np.uint8)
     assert (coding, "sends currents" in err) == ("events", False)
-    sent = x.sum(axis=(0, 1))[leaving["input"] > 0].sum() / 3  # to the only core
+    spikes_sent = x.sum(axis=(0, 1))[leaving["input"] > 0].sum() / 3  # to the only core
     assert (
-        f"input: {sent:.4g} spikes per sample to cores, which connectivity, hops and"
+        f"input: {spikes_sent:.4g} spikes per sample to cores, which connectivity, hops and"
         in err
     )
-    assert events == pytest.approx(sum(expected.values()))
-    refused = call("simulate", "--input steps", f"steps:{tmp_path}", code=2).stderr
-    assert "the test set has numbers of spikes; use --input events" in refused
-    coding, events, _, err = mapped(np.float32)
-    assert (coding, events) == ("steps", pytest.approx(expected["hidden"]))
+    assert events == pytest.approx(sum(expected_messages.values()))
+    refusal = call("simulate", "--input steps", f"steps:{tmp_path}", code=2).stderr
+    assert "the test set has numbers of spikes; use --input events" in refusal
+    coding, events, _, err = map_recording(np.float32)
+    assert (coding, events) == ("steps", pytest.approx(expected_messages["hidden"]))
     assert (
         f"input sends currents: the cost excludes {leaving['input'].sum():,} of" in err
     )
     assert "spikes per sample to cores" not in err
-    assert mapped(np.float32, "--input events")[:2] == (
+    assert map_recording(np.float32, "--input events")[:2] == (
         "events",
-        pytest.approx(sum(expected.values())),
+        pytest.approx(sum(expected_messages.values())),
     )
-    assert mapped(np.float32)[0] == "events"
-    assert mapped(np.float32, "--defaults")[0] == "steps"
+    assert map_recording(np.float32)[0] == "events"
+    assert map_recording(np.float32, "--defaults")[0] == "steps"
     np.save(tmp_path / "x_test.npy", x.astype(np.float32) / 2)
-    refused = call("simulate", "--input events", f"steps:{tmp_path}", code=2).stderr
+    refusal = call("simulate", "--input events", f"steps:{tmp_path}", code=2).stderr
     assert (
         "the test set has currents that are not numbers of spikes; use --input steps"
-        in refused
+        in refusal
     )
 
 
@@ -188,20 +189,20 @@ def test_the_page_and_the_comparison_have_no_analogue_accuracy(call, tmp_path, s
     assert [name for name in SECTIONS if f'id="{name}"' in page] == SECTIONS
     for absent in ('id="activations"', "ANN", "analogue network"):
         assert absent not in page
-    first = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
+    first_samples = EventSamples(tmp_path / "run/dataset/x_test.h5")[:1]
     assert (
-        f"{np.count_nonzero(first.frames(0, 8)):,} entries other than 0 in 8 time steps"
+        f"{np.count_nonzero(first_samples.frames(0, 8)):,} entries other than 0 in 8 time steps"
         in page
     )
     call("simulate", "--duration 4", f"steps:{tmp_path}")
     snnb("report", "run")
-    entries = np.count_nonzero(first.frames(0, 4))
+    entries = np.count_nonzero(first_samples.frames(0, 4))
     assert (
         f"{entries:,} entries other than 0 in 4 time steps"
         in (tmp_path / "run" / "report.html").read_text()
     )
-    compared = snnb("compare run --figure figure.png").stdout
-    assert "ANN" not in compared
-    assert "SNN accuracy" in compared
+    comparison = snnb("compare run --figure figure.png").stdout
+    assert "ANN" not in comparison
+    assert "SNN accuracy" in comparison
     assert "ANN" not in snnb("sweep run --grid duration=4,8 --samples 2").stdout
     assert (tmp_path / "run" / "sweep.png").exists()

@@ -47,12 +47,17 @@ def test_nothing_of_a_run_is_replaced_and_nothing_put_among_it(run, target):
 
 
 def test_nor_of_another_run(run, tmp_path):
-    other = shutil.copytree(run.path, tmp_path / "elsewhere" / "other")
-    before = content(other)
-    for target in (other, other / "manifest.yaml", other / "parse", other.parent):
+    other_folder = shutil.copytree(run.path, tmp_path / "elsewhere" / "other")
+    before = content(other_folder)
+    for target in (
+        other_folder,
+        other_folder / "manifest.yaml",
+        other_folder / "parse",
+        other_folder.parent,
+    ):
         with pytest.raises(UsageError):
             export_graph(run, "sonata", output=target, force=True)
-    assert content(other) == before
+    assert content(other_folder) == before
 
 
 @pytest.mark.parametrize(
@@ -126,9 +131,9 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
             for path in content(tmp_path / "net") or [tmp_path / "net"]
             if path.name != DESCRIPTION
         ]
-        return [stored(path) for path in sorted(data)]
+        return [read_datasets(path) for path in sorted(data)]
 
-    def stored(path):
+    def read_datasets(path):
         """The bytes of a file; of NIR's library, which writes the time, the arrays."""
         if format != "nir":
             return path.read_bytes()
@@ -168,9 +173,9 @@ def test_what_killed_exports_have_left_in_the_run_is_removed(run):
             with atomic_path(folder / "mini_network_npz", force=False):
                 os._exit(137)
         assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
-        (left,) = folder.glob(".mini_network_npz.*.partial")
+        (seconds_left,) = folder.glob(".mini_network_npz.*.partial")
         again()
-        assert not left.exists()
+        assert not seconds_left.exists()
 
 
 def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp_path):
@@ -185,9 +190,9 @@ def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp
 
     def state():
         """The data, and the unit of rates in the description, if there is one."""
-        described = folder / "net.json"
-        return (folder / "net").read_bytes(), described.exists() and json.loads(
-            described.read_text()
+        described_path = folder / "net.json"
+        return (folder / "net").read_bytes(), described_path.exists() and json.loads(
+            described_path.read_text()
         )["rate_unit"]
 
     export("hz")
@@ -208,42 +213,42 @@ def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp
 
 
 def test_exports_at_once_do_not_touch_each_other(run):
-    others = []
+    other_threads = []
 
     def export_another(*_):
-        if not others:
-            others.append(export_graph(open_run(run.path), "npz"))
+        if not other_threads:
+            other_threads.append(export_graph(open_run(run.path), "npz"))
             remove_partials(run)
 
-    first = export_graph(open_run(run.path), "csv", progress=export_another)
-    names = sorted(path.name for path in first.path.parent.iterdir())
+    first_graph = export_graph(open_run(run.path), "csv", progress=export_another)
+    names = sorted(path.name for path in first_graph.path.parent.iterdir())
     assert [name for name in names if name[0] == "." or "csv" not in name] == [
-        others[0].path.name
+        other_threads[0].path.name
     ]
-    assert first.path.name in names
+    assert first_graph.path.name in names
 
 
 def test_exports_outlive_a_graph_that_is_made_again_and_status_names_them(run):
-    changed = Run(path=run.path)
-    changed.graph(
+    changed_run = Run(path=run.path)
+    changed_run.graph(
         force=True
     )  # the recorded one has other bytes where another HDF5 is installed
     run = open_run(run.path)
     stamp = next(iter(run.records_of("graph")))
     for format in ("csv", "sonata", "npz"):
         export_graph(run, format)
-    exported = content(run.path / "exports" / stamp)
+    exported_content = content(run.path / "exports" / stamp)
     assert {"mini_network.csv", "mini_network.csv.json"} <= {
         p.name for p in (run.path / "exports" / stamp).iterdir()
     }
     assert stale_exports(run) == []
-    changed.graph(force=True)
-    assert stale_exports(changed.directory) == []
-    changed.graph(pool_weight="mean")
-    assert content(run.path / "exports" / stamp) == exported
-    named = stale_exports(changed.directory)
-    assert len(named) == 3
-    assert f"exports/{stamp}/mini_network.csv" in named
+    changed_run.graph(force=True)
+    assert stale_exports(changed_run.directory) == []
+    changed_run.graph(pool_weight="mean")
+    assert content(run.path / "exports" / stamp) == exported_content
+    named_exports = stale_exports(changed_run.directory)
+    assert len(named_exports) == 3
+    assert f"exports/{stamp}/mini_network.csv" in named_exports
     assert verify_run(open_run(run.path)).problems == []
 
 
@@ -251,14 +256,14 @@ def test_it_says_which_graph_it_took(run):
     stamp = next(iter(run.records_of("graph")))
     Run(path=run.path).graph(weights_only=True)
     said = []
-    opened = open_run(run.path)
-    written = export_graph(opened, "csv", say=said.append)
+    opened_run = open_run(run.path)
+    written = export_graph(opened_run, "csv", say=said.append)
     assert (
         said[0] == f"export: graph {stamp}; there are also weights: choose with --graph"
     )
     assert written.path.parent.name == written.graph == stamp
     said.clear()
-    export_graph(opened, "csv", graph="weights", say=said.append)
+    export_graph(opened_run, "csv", graph="weights", say=said.append)
     assert said[0] == "export: graph weights, made of the weights only"
 
 
@@ -272,13 +277,13 @@ def test_every_command_reads_the_graph_of_the_current_simulation(run, tmp_path):
             face.map(hardware="spinemap_5x5", method="sequential").record.details.graph
             == stamp
         )
-        opened = open_run(run.path)
-        assert export_graph(opened, "metis", force=True).graph == stamp
-        assert crosscheck(opened, "scipy").stamp == stamp
+        opened_run = open_run(run.path)
+        assert export_graph(opened_run, "metis", force=True).graph == stamp
+        assert crosscheck(opened_run, "scipy").stamp == stamp
         assert (
             f"graphs/{stamp}"
             in write_report(
-                opened, output=tmp_path / "page.html", force=True
+                opened_run, output=tmp_path / "page.html", force=True
             ).read_text()
         )
         face.graph(simulation=old, force=True)
@@ -304,15 +309,15 @@ def test_the_simulation_in_force_is_the_latest_that_fits_the_run(run):
                 if file["path"].startswith("parse/"):
                     file["sha256"] = "0" * 64
         (run.path / "other.yaml").write_text(sealed(yaml.safe_dump(text)))
-        opened = open_run(run.path)
-        opened.manifest = load_manifest(run.path / "other.yaml", opened.kinds)
-        return simulate.in_force(opened)
+        opened_run = open_run(run.path)
+        opened_run.manifest = load_manifest(run.path / "other.yaml", opened_run.kinds)
+        return simulate.in_force(opened_run)
 
-    of_old, of_new = run.options["simulate"], options["simulate"]
-    assert in_force_with(of_new) == new
-    assert in_force_with(of_old) == old
-    assert in_force_with(of_old, stale=[old]) == new
-    assert in_force_with(of_new, stale=[new]) == new
+    old_options, new_options = run.options["simulate"], options["simulate"]
+    assert in_force_with(new_options) == new
+    assert in_force_with(old_options) == old
+    assert in_force_with(old_options, stale=[old]) == new
+    assert in_force_with(new_options, stale=[new]) == new
     assert in_force_with({"samples": 1000}) == new  # not valid: the test set has 360
 
 
@@ -352,30 +357,30 @@ def test_the_description_tells_of_the_simulation(run):
             if written.is_dir()
             else written.with_name(written.name + ".json")
         )
-        stated = json.loads(path.read_text())
+        document = json.loads(path.read_text())
         graph = run.path / "graphs" / simulation.name / "mini_network_graph.h5"
         digest = hashlib.sha256(graph.read_bytes()).hexdigest()
-        assert stated["graph"] == {"stamp": simulation.name, "sha256": digest}
+        assert document["graph"] == {"stamp": simulation.name, "sha256": digest}
         with h5py.File(simulation / "mini_network_INI.h5", "r") as file:
-            assert stated["neuron"]["threshold"] == file.attrs["threshold"]
-            assert stated["neuron"]["reset"] == file.attrs["reset"]
+            assert document["neuron"]["threshold"] == file.attrs["threshold"]
+            assert document["neuron"]["reset"] == file.attrs["reset"]
         with np.load(simulation / "spike_times.npz") as times:
             assert (
-                stated["simulation"]["recorded_samples"]
+                document["simulation"]["recorded_samples"]
                 == times["num_samples"]
-                < stated["num_samples"]
+                < document["num_samples"]
             )
-            assert stated["simulation"]["duration"] == times["num_steps"]
-        pictures = run.path / stated["simulation"]["samples_file"]
+            assert document["simulation"]["duration"] == times["num_steps"]
+        pictures = run.path / document["simulation"]["samples_file"]
         assert (
             hashlib.sha256(pictures.read_bytes()).hexdigest()
-            == stated["simulation"]["samples_sha256"]
+            == document["simulation"]["samples_sha256"]
         )
         values = (
-            np.load(pictures)[: stated["num_samples"]]
-            / stated["simulation"]["pixel_scale"]
+            np.load(pictures)[: document["num_samples"]]
+            / document["simulation"]["pixel_scale"]
         )
         with np.load(simulation / "spike_rate_sums.npz") as sums:
             np.testing.assert_allclose(
-                values.sum(axis=0) * stated["num_timesteps"], sums["input"]
+                values.sum(axis=0) * document["num_timesteps"], sums["input"]
             )

@@ -90,10 +90,10 @@ def test_after_any_failed_operation_the_command_has_happened_or_has_not(
     old = results_of(before)
     outcomes = set()
     for message in failures(command, run.path, run.path, tmp_path / "message"):
-        opened = open_run(run.path)
-        with opened.locked():
+        opened_run = open_run(run.path)
+        with opened_run.locked():
             pass
-        assert verify_run(opened).problems == []
+        assert verify_run(opened_run).problems == []
         hidden = [
             path.name
             for path in run.path.rglob(".*")

@@ -85,11 +85,11 @@ def test_every_command_from_import_to_report(folder, snnb):
     snnb(
         "map runs/theirs --hardware chip.yaml --partition cores.txt --graph imported --figures svg"
     )
-    expected = spikes_between_cores(EDGES)
+    expected_cores = spikes_between_cores(EDGES)
     (stamp,) = Run(path="runs/theirs").mappings
     cost = json.loads((folder / f"runs/theirs/maps/{stamp}/cost.json").read_text())
     assert (cost["traffic"]["connectivity"], cost["samples"], cost["neurons"]) == (
-        expected,
+        expected_cores,
         2,
         8,
     )
@@ -108,14 +108,17 @@ def test_every_command_from_import_to_report(folder, snnb):
         for word in ('id="training"', 'id="accuracy"', "None yet", "one spike")
         if word in text
     ]
-    shown = snnb("compare runs/theirs --json").stdout
-    (one,) = json.loads(shown)["simulations"]
-    assert one["label"] == "external graph"
-    assert one["statistics"]["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
+    shown_text = snnb("compare runs/theirs --json").stdout
+    (simulation,) = json.loads(shown_text)["simulations"]
+    assert simulation["label"] == "external graph"
+    assert simulation["statistics"]["mean_rate"] == pytest.approx(SPIKES.mean() / 10)
     distinct = {edge[:2] for edge in EDGES}
-    operations = one["statistics"]["synaptic_operations_per_sample"]
+    operations = simulation["statistics"]["synaptic_operations_per_sample"]
     assert operations == pytest.approx(sum(SPIKES[s] for s, _ in distinct) / 2)
-    assert one["mappings"][0]["details"]["traffic"]["connectivity"] == expected
+    assert (
+        simulation["mappings"][0]["details"]["traffic"]["connectivity"]
+        == expected_cores
+    )
     assert "imported" in snnb("compare runs/theirs").stdout
     assert "an external graph" in snnb("status runs/theirs").stdout
     assert "all match the manifest" in snnb("verify runs/theirs").stdout
@@ -159,8 +162,8 @@ def test_more_than_one_spike_per_step_is_named_with_the_missing_option(
 ):
     said = snnb(f"graph --from net.csv --rates rates.txt{options} --run-dir x").stderr
     steps = int(options.split()[1]) if options else 1  # samples × steps
-    mapped = snnb("map x --hardware chip.yaml --method sequential").stderr
-    for stage, text in (("graph", said), ("map", mapped)):
+    refusal = snnb("map x --hardware chip.yaml --method sequential").stderr
+    for stage, text in (("graph", said), ("map", refusal)):
         (line,) = [
             line
             for line in text.splitlines()
@@ -188,7 +191,9 @@ def test_at_most_one_spike_per_step_is_not_named(folder, snnb):
 def test_more_than_one_spike_per_step_in_python_and_in_a_graph_file(folder, snnb):
     face = Run.from_graph(csr_matrix(np.eye(8)), "arrays", spikes=SPIKES, samples=2)
     (warning,) = [
-        one for one in face.graphs["imported"].record.warnings if "per time step" in one
+        one_warning
+        for one_warning in face.graphs["imported"].record.warnings
+        if "per time step" in one_warning
     ]
     assert warning.startswith("a neuron has 6 spikes per time step")
     assert warning.endswith("2 samples × 1 time steps: give steps")
@@ -219,8 +224,8 @@ def test_another_file_replaces_the_graph_with_force_and_a_changed_one_makes_it_s
     snnb("map x --hardware chip.yaml --method sequential")
     (stamp,) = Run(path="x").mappings
     (folder / "other.csv").write_text(CSV[:-1])
-    found = snnb("graph --from other.csv --run-dir x --json --force")
-    params = json.loads(found.stdout)["stages"][0]["params"]
+    found_output = snnb("graph --from other.csv --run-dir x --json --force")
+    params = json.loads(found_output.stdout)["stages"][0]["params"]
     assert params["rates"] is None  # they were of the other file
     assert snnb("status x").stdout.startswith("x: other, an external graph")
     assert stale("x") == {f"maps/{stamp}": "graphs/imported/net_graph.h5 is missing"}
@@ -280,7 +285,7 @@ def test_a_file_that_is_no_graph_leaves_no_run(folder, snnb):
 def test_simulations_and_graphs_from_outside_side_by_side(folder, run, snnb):
     snnb(f"graph --from {next(run.path.glob('graphs/*/*_graph.h5'))} --run-dir theirs")
     assert Run(path="theirs").directory.model == "mini_network"
-    simulated, outside = Run(path=run.path).compare("theirs")
+    simulation, outside = Run(path=run.path).compare("theirs")
     for key in (
         "num_samples",
         "num_timesteps",
@@ -288,7 +293,7 @@ def test_simulations_and_graphs_from_outside_side_by_side(folder, run, snnb):
         "mean_rate",
         "synapses",
     ):
-        assert outside.metrics[key] == pytest.approx(simulated.metrics[key])
+        assert outside.metrics[key] == pytest.approx(simulation.metrics[key])
     assert "snn_accuracy" not in outside.metrics
     assert outside.differs == {}
 
@@ -316,39 +321,43 @@ def test_arrays_matrices_and_networkx_are_the_same_graph(folder):
     source, target, weight = zip(*EDGES)
     dense = np.zeros((8, 8), np.float32)
     np.add.at(dense, (list(source), list(target)), weight)
-    own = networkx.DiGraph()
-    own.add_nodes_from((n, {"spikes": int(SPIKES[n])}) for n in range(8))
-    own.add_weighted_edges_from((s, t, dense[s, t]) for s, t in zip(*np.nonzero(dense)))
+    own_graph = networkx.DiGraph()
+    own_graph.add_nodes_from((n, {"spikes": int(SPIKES[n])}) for n in range(8))
+    own_graph.add_weighted_edges_from(
+        (s, t, dense[s, t]) for s, t in zip(*np.nonzero(dense))
+    )
     arrays = Run.from_graph(
         source=source, target=target, weight=weight, spikes=SPIKES, path="arrays"
     )
     matrix = Run.from_graph(csr_matrix(dense), "matrix", spikes=SPIKES)
-    for run in (arrays, matrix, Run.from_graph(own, "networkx")):
+    for run in (arrays, matrix, Run.from_graph(own_graph, "networkx")):
         weights, spikes = edges_of(run)
         np.testing.assert_array_equal(weights, dense)
         np.testing.assert_array_equal(spikes, SPIKES)
     same = Run.from_graph("net.csv", "file", rates="rates.txt", samples=2, steps=5)
-    first = arrays.map(hardware="chip.yaml", partition="cores.txt").record.metrics[
-        "connectivity"
-    ]
-    second = same.map(hardware="chip.yaml", partition="cores.txt").record.metrics[
-        "connectivity"
-    ]
-    assert first == 2 * second == 2 * spikes_between_cores(EDGES)
+    first_metric = arrays.map(
+        hardware="chip.yaml", partition="cores.txt"
+    ).record.metrics["connectivity"]
+    second_metric = same.map(
+        hardware="chip.yaml", partition="cores.txt"
+    ).record.metrics["connectivity"]
+    assert first_metric == 2 * second_metric == 2 * spikes_between_cores(EDGES)
 
 
 def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folder):
-    made = {
+    made_runs = {
         "source": [0, 1, 2],
         "target": [1, 2, 3],
         "populations": {"in": 1, "rest": (1, 3)},
         "inputs": 1,
     }
-    run = Run.from_graph(path="x", **made)
+    run = Run.from_graph(path="x", **made_runs)
     chip = {"hardware": "chip.yaml", "method": "sequential"}
     mapping = run.map(**chip)
     assert Mapping.open(mapping.directory).cost.neurons == 3  # without the input
-    assert Run.from_graph(path="x", **made).map(**chip).directory == mapping.directory
+    assert (
+        Run.from_graph(path="x", **made_runs).map(**chip).directory == mapping.directory
+    )
     assert stale("x") == {}
     run.report()
     with SynapseGraph.open(run.path / "graphs/imported/x_graph.h5") as graph:
@@ -362,16 +371,16 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         f"arrays of the graph: {digest}"
         in (run.path / "graphs/imported/log.txt").read_text()
     )
-    Run.from_graph(path="x", **{**made, "weight": [2, 1, 1]})
+    Run.from_graph(path="x", **{**made_runs, "weight": [2, 1, 1]})
     assert list(stale("x")) == [f"maps/{mapping.directory.name}"]
     with pytest.raises(UsageError, match=r"Run\.from_graph"):
         run.graph(force=True)
-    damaged = DamagedError(run.path / "graphs/imported/x_graph.h5", "modified")
-    assert "`Run.from_graph` with path=" in described_with_repair(damaged)
+    damaged_error = DamagedError(run.path / "graphs/imported/x_graph.h5", "modified")
+    assert "`Run.from_graph` with path=" in described_with_repair(damaged_error)
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "named"),
+    ("options_given", "error", "subject"),
     [
         ({"source": [0], "target": [1, 2]}, UsageError, "1, 2 and 1 values"),
         ({"source": [0.5], "target": [1]}, UsageError, "source .* whole numbers"),
@@ -452,9 +461,9 @@ def test_a_graph_of_arrays_has_their_hash_and_is_made_again_in_python_only(folde
         ),
     ],
 )
-def test_bad_arrays_leave_no_graph(folder, given, error, named):
-    with pytest.raises(error, match=named):
-        Run.from_graph(path="x", **given)
+def test_bad_arrays_leave_no_graph(folder, options_given, error, subject):
+    with pytest.raises(error, match=subject):
+        Run.from_graph(path="x", **options_given)
     assert not (folder / "x/graphs/imported").exists()
     assert not (folder / "x/manifest.yaml").exists() or not list(
         open_run(folder / "x").records()
@@ -491,9 +500,9 @@ def test_mapping_and_trace_of_sanafe(folder, snnb):
     )
     assert mapping.cost.recorded.events["spike"] == mapping.cost.events["spike"] == 4
     snnb("report x")
-    exported = Run(path="x").export("spinemap").path
+    exported_path = Run(path="x").export("spinemap").path
     assert (
-        exported / "spike_info.txt"
+        exported_path / "spike_info.txt"
     ).read_text() == "0 0\n1 0 3\n2 1\n"  # steps from 0
 
 
@@ -550,21 +559,23 @@ def test_hyperedges_keep_rates_so_a_partition_costs_the_same(with_rates):
         s: max(1, round(10_000 * RATES[s])) for s, *_ in EDGES
     }
     assert json.loads(Path("net.hgr.json").read_text())["spike_weight"] == 10_000
-    given = {"hardware": "chip.yaml", "partition": "cores.txt"}
-    cost = with_rates.map(**given).record.metrics["connectivity"]
+    options_given = {"hardware": "chip.yaml", "partition": "cores.txt"}
+    cost = with_rates.map(**options_given).record.metrics["connectivity"]
     cut = {
         node: len({CORE[int(pin) - 1] for pin in pins}) - 1
         for node, (_, pins) in hyperedges.items()
     }
-    graded = (
+    edge_weights = (
         sum(weight * cut[node] for node, (weight, _) in hyperedges.items()) / 10_000
     )
     again = (
-        Run.from_graph("net.hgr", "again").map(**given).record.metrics["connectivity"]
+        Run.from_graph("net.hgr", "again")
+        .map(**options_given)
+        .record.metrics["connectivity"]
     )
-    assert again == pytest.approx(graded)
+    assert again == pytest.approx(edge_weights)
     assert cost == pytest.approx(
-        graded - 1 / 10_000, abs=1e-6
+        edge_weights - 1 / 10_000, abs=1e-6
     )  # the least weight, 1, of a silent neuron
 
 
@@ -575,15 +586,17 @@ def test_edges_of_metis_keep_rates(with_rates):
         for line in Path("net.graph").read_text().splitlines()
         if line[0] != "%"
     ]
-    expected = {}
+    expected_rates = {}
     for s, t in {(s, t) for s, t, *_ in EDGES if s != t}:
         ends = min(s, t), max(s, t)
-        expected[ends] = expected.get(ends, 0) + max(1, round(10_000 * RATES[s]))
-    assert expected == {
-        (node, int(other) - 1): int(weight)
+        expected_rates[ends] = expected_rates.get(ends, 0) + max(
+            1, round(10_000 * RATES[s])
+        )
+    assert expected_rates == {
+        (node, int(other_row) - 1): int(weight)
         for node, row in enumerate(lines[1:])
-        for other, weight in zip(row[::2], row[1::2])
-        if node < int(other) - 1
+        for other_row, weight in zip(row[::2], row[1::2])
+        if node < int(other_row) - 1
     }
     assert json.loads(Path("net.graph.json").read_text())["spike_weight"] == 10_000
 

@@ -82,11 +82,11 @@ def test_the_last_option_of_the_grid_changes_fastest():
 
 
 def test_what_is_offered_can_be_in_a_grid():
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError) as error_info:
         read_grid(["zzz=1"], {})
-    offered = str(refused.value).split("there are ")[1].split(", ")
-    assert {"percentile", "duration", "seed", "engine"} <= set(offered)
-    for name in offered:
+    offered_options = str(error_info.value).split("there are ")[1].split(", ")
+    assert {"percentile", "duration", "seed", "engine"} <= set(offered_options)
+    for name in offered_options:
         with pytest.raises(UsageError, match=f"--grid {name}=: no values"):
             read_grid([f"{name}="], {})
 
@@ -94,8 +94,15 @@ def test_what_is_offered_can_be_in_a_grid():
 def test_chips_change_last_and_are_no_option_of_a_simulation():
     axes = read_grid(["hardware=loihi,truenorth", "duration=5,6"], {})
     points = points_of(axes, {"simulate": {"samples": 4}})
-    found = [(point.hardware, point.given["simulate"]["duration"]) for point in points]
-    assert found == [("loihi", 5), ("loihi", 6), ("truenorth", 5), ("truenorth", 6)]
+    found_points = [
+        (point.hardware, point.given["simulate"]["duration"]) for point in points
+    ]
+    assert found_points == [
+        ("loihi", 5),
+        ("loihi", 6),
+        ("truenorth", 5),
+        ("truenorth", 6),
+    ]
     assert all("map" not in point.given for point in points)
 
 

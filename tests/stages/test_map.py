@@ -54,9 +54,9 @@ def partition(tmp_path):
 
 def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     face = Run(path=run.path)
-    first = face.map(hardware="spinemap_5x5", method="sequential")
-    assert {path.name for path in first.directory.iterdir()} == FILES
-    record = first.record
+    first_mapping = face.map(hardware="spinemap_5x5", method="sequential")
+    assert {path.name for path in first_mapping.directory.iterdir()} == FILES
+    record = first_mapping.record
     stamp = stamp_of(run)
     names = [
         f"graphs/{stamp}/mini_network_graph.h5",
@@ -66,10 +66,10 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert [file.path for file in record.inputs] == names
     assert (
         record.metrics["connectivity"]
-        == Mapping.open(first.directory).cost.traffic.connectivity
+        == Mapping.open(first_mapping.directory).cost.traffic.connectivity
     )
     assert record.details.cores.cores == len(
-        np.unique(Mapping.open(first.directory).core)
+        np.unique(Mapping.open(first_mapping.directory).core)
     )
     assert verify_run(open_run(run.path)).problems == []
     assert stale(run.path) == {}
@@ -77,20 +77,22 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert again.record.timing == record.timing
     assert face.map().record.timing == record.timing  # the hardware is the recorded one
     face.graph(pool_weight="mean")
-    (name, reason), *others = stale(run.path).items()
+    (name, reason), *other_reasons = stale(run.path).items()
     assert (name, reason) == (
-        f"maps/{first.directory.name}",
+        f"maps/{first_mapping.directory.name}",
         f"{record.inputs[0].path} has changed",
     )
-    assert others == []
-    third = face.map()
-    assert third.directory == first.directory  # the one that was stale is replaced
-    assert third.record.timing != record.timing
+    assert other_reasons == []
+    third_mapping = face.map()
+    assert (
+        third_mapping.directory == first_mapping.directory
+    )  # the one that was stale is replaced
+    assert third_mapping.record.timing != record.timing
     assert stale(run.path) == {}
 
 
 def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
-    first = stamp_of(run)
+    first_stamp = stamp_of(run)
     options = (
         "--run-dir",
         run.path,
@@ -100,16 +102,16 @@ def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
         "sequential",
     )
     said = snnb("map", *options).stderr.splitlines()
-    assert f"map: graph {first}, 60 samples of 60 time steps" in said
+    assert f"map: graph {first_stamp}, 60 samples of 60 time steps" in said
     assert (
-        f"map: up to date, of graph {first}"
+        f"map: up to date, of graph {first_stamp}"
         in snnb("map", *options).stderr.splitlines()
     )
     snnb("simulate", "--run-dir", run.path, "--samples", 5, "--duration", 20)
     said = snnb("map", *options).stderr.splitlines()
-    (second,) = set(open_run(run.path).records_of("graph")) - {first}
+    (second_stamp,) = set(open_run(run.path).records_of("graph")) - {first_stamp}
     assert (
-        f"map: graph {second}, 5 samples of 20 time steps; others, for --graph: {first}"
+        f"map: graph {second_stamp}, 5 samples of 20 time steps; others, for --graph: {first_stamp}"
         in said
     )
 
@@ -117,7 +119,9 @@ def test_the_graph_is_printed_with_its_samples_and_steps(run, snnb):
 def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb):
     """Of a first layer of 4 kernels of 3 × 3 on 8 × 8 pixels with zero padding: borders have fewer synapses."""
     synapses = run.records_of("graph")[stamp_of(run)].metrics["synapses"]
-    excluded = f"the cost excludes {4 * (3 * 8 - 2) ** 2:,} of {synapses:,} synapses"
+    exclusion_note = (
+        f"the cost excludes {4 * (3 * 8 - 2) ** 2:,} of {synapses:,} synapses"
+    )
     for chip, advice in (
         ("loihi", "--weight-bits 9"),
         ("speck2f", "--weight-bits 8"),
@@ -126,7 +130,7 @@ def test_currents_and_weights_that_the_chip_does_not_have_are_printed(run, snnb)
         lines = snnb(
             "map", "--run-dir", run.path, "--hardware", chip
         ).stderr.splitlines()
-        assert f"map: input sends currents: {excluded}" in lines
+        assert f"map: input sends currents: {exclusion_note}" in lines
         assert [advice in line for line in lines if "floating-point" in line] == [
             True
         ] * (advice is not None)
@@ -202,11 +206,13 @@ def test_other_options_make_another_mapping_and_each_is_found_again(run):
 
 def test_force_replaces_it_with_the_same_bytes_but_for_the_seconds(run):
     face = Run(path=run.path)
-    first = face.map(hardware="spinemap_5x5", method="sequential")
-    before = {path.name: path.read_bytes() for path in first.directory.iterdir()}
-    written = (first.directory / "cost.json").stat().st_mtime_ns
+    first_mapping = face.map(hardware="spinemap_5x5", method="sequential")
+    before = {
+        path.name: path.read_bytes() for path in first_mapping.directory.iterdir()
+    }
+    written = (first_mapping.directory / "cost.json").stat().st_mtime_ns
     again = face.map(force=True)
-    assert again.directory == first.directory
+    assert again.directory == first_mapping.directory
     assert (again.directory / "cost.json").stat().st_mtime_ns > written
     after = {path.name: path.read_bytes() for path in again.directory.iterdir()}
     costs = [json.loads(content.pop("cost.json")) for content in (before, after)]
@@ -229,13 +235,13 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert [file.path for file in result.record.inputs if file.external] == sorted(
         str(tmp_path / name) for name in ("chip.yaml", "partition.txt", "placement.txt")
     )
-    found = Mapping.open(result.directory)
-    assert found.core.tolist() == [neuron // 30 for neuron in range(NEURONS)]
+    found_mapping = Mapping.open(result.directory)
+    assert found_mapping.core.tolist() == [neuron // 30 for neuron in range(NEURONS)]
     assert (result.directory / "partition.txt").read_text() == partition.read_text()
-    assert found.place.tolist() == [[core % 4, core // 4] for core in range(13)]
-    assert found.hardware.name == result.record.details.hardware == "chip"
+    assert found_mapping.place.tolist() == [[core % 4, core // 4] for core in range(13)]
+    assert found_mapping.hardware.name == result.record.details.hardware == "chip"
     assert result.record.details.method == "file"
-    assert result.record.params.objective == found.cost.objective == "spikes"
+    assert result.record.params.objective == found_mapping.cost.objective == "spikes"
     assert face.map(**options).record.timing == result.record.timing
     placement.write_text(placement.read_text() + "3 3\n")
     assert stale(run.path) == {
@@ -276,27 +282,31 @@ def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(
     before = face.map(hardware=str(chip), method="sequential")
     after = face.map(hardware=str(chip), method="sequential")
     assert after.reason == f"{chip} has changed"
-    energies = [one.record.details.energy.network_energy_pj for one in (before, after)]
+    energies = [
+        mapping.record.details.energy.network_energy_pj for mapping in (before, after)
+    ]
     assert energies[1] > energies[0]
 
 
 def test_unavailable_cores_hold_until_another_chip_is_given(run, tmp_path):
     face = Run(path=run.path)
-    failed = tmp_path / "failed.txt"
-    failed.write_text("1 1\n2 1\n")
-    mapped = face.map(hardware="spinemap_5x5", method="sequential", unavailable=failed)
-    described = Mapping.open(mapped.directory).hardware
-    assert described.unavailable == ((1, 1), (2, 1))
-    places = Mapping.open(mapped.directory).place.tolist()
+    failed_path = tmp_path / "failed.txt"
+    failed_path.write_text("1 1\n2 1\n")
+    mapping = face.map(
+        hardware="spinemap_5x5", method="sequential", unavailable=failed_path
+    )
+    described_hardware = Mapping.open(mapping.directory).hardware
+    assert described_hardware.unavailable == ((1, 1), (2, 1))
+    places = Mapping.open(mapping.directory).place.tolist()
     assert [1, 1] not in places
     assert [2, 1] not in places
-    assert face.map().directory == mapped.directory
-    failed.write_text("0 0\n")
+    assert face.map().directory == mapping.directory
+    failed_path.write_text("0 0\n")
     assert [reason for _, reason in stale(run.path).items()] == [
-        f"{failed} has changed"
+        f"{failed_path} has changed"
     ]
-    other = face.map(hardware="truenorth")
-    assert Mapping.open(other.directory).hardware.unavailable is None
+    other_mapping = face.map(hardware="truenorth")
+    assert Mapping.open(other_mapping.directory).hardware.unavailable is None
     assert open_run(run.path).options["map"] == {
         "hardware": "truenorth",
         "method": "sequential",
@@ -304,13 +314,13 @@ def test_unavailable_cores_hold_until_another_chip_is_given(run, tmp_path):
 
 
 def test_a_list_of_unavailable_cores_that_is_wrong_changes_nothing(run, tmp_path, snnb):
-    failed = tmp_path / "failed.txt"
-    options = ("--hardware", "spinemap_5x5", "--unavailable", failed)
-    missing = snnb("map", "--run-dir", run.path, *options, code=3)
-    assert f"{failed}: no such file" in missing.stderr
-    failed.write_text("1 1\n1 5\n")
+    failed_path = tmp_path / "failed.txt"
+    options = ("--hardware", "spinemap_5x5", "--unavailable", failed_path)
+    missing_output = snnb("map", "--run-dir", run.path, *options, code=3)
+    assert f"{failed_path}: no such file" in missing_output.stderr
+    failed_path.write_text("1 1\n1 5\n")
     wrong = snnb("map", "--run-dir", run.path, *options, code=3)
-    assert f"{failed}: line 2: 1 5 is not one of the 5 × 5 cores" in wrong.stderr
+    assert f"{failed_path}: line 2: 1 5 is not one of the 5 × 5 cores" in wrong.stderr
     assert "map" not in open_run(run.path).options
 
 
@@ -319,15 +329,15 @@ def test_the_cost_of_an_event_input_is_printed(tmp_path, snnb):
     snnb("graph", "--from", "instance:spiking_digits", "--run-dir", run_dir)
     chip = tmp_path / "chip.yaml"
     chip.write_text(CHIP)
-    excluded = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
+    exclusion_note = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
     spikes = number(Mapping.open(latest_map(run_dir)).cost.traffic.outside_spikes).value
-    assert f"input: {spikes} spikes per sample to cores, which" in excluded
+    assert f"input: {spikes} spikes per sample to cores, which" in exclusion_note
     ports = "input_ports: [[3, 3]]\nsources: {input_ports: a test}\n"
     chip.write_text(CHIP + ports)
-    included = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
+    inclusion_note = snnb("map", "--run-dir", run_dir, "--hardware", chip).stderr
     cost = Mapping.open(latest_map(run_dir)).cost
     hops = number(cost.input.input_hops_unicast).value
-    assert f"enter at 1 port, with {hops} hops and" in included
+    assert f"enter at 1 port, with {hops} hops and" in inclusion_note
     page = write_report(open_run(run_dir)).read_text()
     assert "hops of the input" in page
 
@@ -339,11 +349,11 @@ def latest_map(run_dir):
 
 def test_a_partition_holds_for_one_time(run, partition):
     foreign = Run(path=run.path).map(hardware="loihi", partition=partition)
-    opened = open_run(run.path)
-    options = opened.options["map"]
-    params = STAGES["map"].resolve(opened, options)
+    opened_run = open_run(run.path)
+    options = opened_run.options["map"]
+    params = STAGES["map"].resolve(opened_run, options)
     assert params.partition is None
-    assert STAGES["map"].select(opened, params) != (foreign.directory.name, None)
+    assert STAGES["map"].select(opened_run, params) != (foreign.directory.name, None)
 
 
 def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(
@@ -363,10 +373,11 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(
     ):
         face.map(**options)
     small = face.map(**options, allow_overfull=True)
-    stated, valid = (
-        json.loads((one.directory / "cost.json").read_text()) for one in (small, large)
+    document, valid = (
+        json.loads((mapping.directory / "cost.json").read_text())
+        for mapping in (small, large)
     )
-    assert (stated["valid"], stated["overfull"]) == (
+    assert (document["valid"], document["overfull"]) == (
         False,
         {"neurons": list(range(12)), "axons": [], "synapses": []},
     )
@@ -374,7 +385,7 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(
         True,
         {"neurons": [], "axons": [], "synapses": []},
     )
-    assert stated["traffic"] == valid["traffic"]
+    assert document["traffic"] == valid["traffic"]
     assert (
         small.record.details.overfull_cores,
         large.record.details.overfull_cores,
@@ -404,9 +415,9 @@ def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(
     split = face.map(
         hardware=str(tmp_path / "wide.yaml"), partition=partition, split_overfull=True
     )
-    stated = json.loads((split.directory / "cost.json").read_text())
-    assert (stated["valid"], split.record.details.cores.cores) == (True, 25)
-    assert stated["split_overfull"] == {
+    document = json.loads((split.directory / "cost.json").read_text())
+    assert (document["valid"], split.record.details.cores.cores) == (True, 25)
+    assert document["split_overfull"] == {
         str(core): [core, 13 + core] for core in range(12)
     }
     assert "core 9 into 9, 22 and 2 more, see cost.json" in split.record.warnings[0]
@@ -416,15 +427,17 @@ def test_the_command_prints_costs_and_pictures_and_its_partition_can_be_read_aga
     run, snnb, tmp_path
 ):
     command = ["map", run.path, "--hardware", "spinemap_5x5", "--method", "sequential"]
-    first = snnb(*command)
-    assert "map: running (has not run)" in first.stderr
+    first_output = snnb(*command)
+    assert "map: running (has not run)" in first_output.stderr
     (directory,) = (run.path / "maps").iterdir()
-    lines = first.stdout.splitlines()
+    lines = first_output.stdout.splitlines()
     assert lines[0] == f"map  ran  {directory}"
     assert lines[-2:] == [
         f"figure: {directory / name}" for name in ("mapping.png", "traffic.png")
     ]
-    assert snnb(*command).stdout == first.stdout.replace("  ran  ", "  up to date  ")
+    assert snnb(*command).stdout == first_output.stdout.replace(
+        "  ran  ", "  up to date  "
+    )
     stage = json.loads(snnb(*command, "--json", "--force").stdout)["stages"][-1]
     assert (stage["stage"], stage["reason"], stage["directory"]) == (
         "map",
@@ -455,72 +468,82 @@ SAMPLES, STEPS = 3, 23
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
+def simulated_run(tmp_path_factory):
     run = Run(path=shutil.copytree(RECORDED, tmp_path_factory.mktemp("steps") / "run"))
     return run, run.simulate(
         samples=40, duration=STEPS, engine="event", record_spikes=SAMPLES
     )
 
 
-def test_the_busiest_step_is_in_the_files_the_log_and_the_report(simulated, tmp_path):
+def test_the_busiest_step_is_in_the_files_the_log_and_the_report(
+    simulated_run, tmp_path
+):
     """Its figures are checked in tests/mapping/test_events.py."""
-    run, _ = simulated
+    run, _ = simulated_run
     (tmp_path / "chip.yaml").write_text(CHIP.replace("64", "40").replace("300", "400"))
-    mapped = run.map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
-    cost = json.loads((mapped.directory / "cost.json").read_text())
-    found, loads = cost["by_step"], np.array(cost["by_step"]["link_load_max_per_step"])
+    mapping = run.map(hardware=str(tmp_path / "chip.yaml"), method="sequential")
+    cost = json.loads((mapping.directory / "cost.json").read_text())
+    found_step, loads = (
+        cost["by_step"],
+        np.array(cost["by_step"]["link_load_max_per_step"]),
+    )
     assert len(loads) == STEPS + 3  # four layers, each a step after the one before
-    assert found["peak_step"] == loads.argmax() != 0
+    assert found_step["peak_step"] == loads.argmax() != 0
     assert (
-        found["link_load_peak"]
-        == mapped.record.metrics["link_load_peak"]
+        found_step["link_load_peak"]
+        == mapping.record.metrics["link_load_peak"]
         == loads.max()
     )
     assert "recorded" not in cost  # no figures of events
     peak = number(loads.max()).value
-    line = f"busiest step: {found['peak_step']} of 26: {peak} spikes per sample over the most loaded link"
-    assert line in (mapped.directory / "log.txt").read_text()
-    assert [file.path.split("/")[-1] for file in mapped.record.inputs][
+    line = f"busiest step: {found_step['peak_step']} of 26: {peak} spikes per sample over the most loaded link"
+    assert line in (mapping.directory / "log.txt").read_text()
+    assert [file.path.split("/")[-1] for file in mapping.record.inputs][
         1
     ] == "spike_times.npz"
     assert "peak link load" in run.report(tmp_path / "page.html").read_text()
 
 
-def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated):
-    run, made = simulated
+def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated_run):
+    run, simulation = simulated_run
     with np.load(
-        made.directory / "spike_times.npz"
+        simulation.directory / "spike_times.npz"
     ) as file:  # by population: rows of sample, neuron, step
         spikes = {name: len(file[name]) for name in file.files if file[name].ndim == 2}
-    graph = run.graph(simulation=made.directory.name).directory.name
-    mapped = run.map(hardware="loihi", method="sequential", graph=graph)
-    recorded = json.loads((mapped.directory / "cost.json").read_text())["recorded"]
+    graph = run.graph(simulation=simulation.directory.name).directory.name
+    mapping = run.map(hardware="loihi", method="sequential", graph=graph)
+    recorded_document = json.loads((mapping.directory / "cost.json").read_text())[
+        "recorded"
+    ]
     with SynapseGraph.open(
         run.path / "graphs" / graph / "mini_network_graph.h5"
-    ) as opened:
-        placed = [population.name for population in opened.populations[1:]]
-    assert recorded["samples"] == [0, 1, 2]
-    assert np.shape(recorded["step_ns"]) == (SAMPLES, STEPS + len(placed) - 1)
-    assert recorded["events"]["spike"] == pytest.approx(
-        sum(map(spikes.get, placed)) / SAMPLES
+    ) as opened_file:
+        placed_names = [population.name for population in opened_file.populations[1:]]
+    assert recorded_document["samples"] == [0, 1, 2]
+    assert np.shape(recorded_document["step_ns"]) == (
+        SAMPLES,
+        STEPS + len(placed_names) - 1,
     )
-    sent = sum(map(spikes.get, placed[:-1]))  # the last layer sends none
-    assert recorded["events"]["axon_out"] == pytest.approx(
-        sent / SAMPLES
+    assert recorded_document["events"]["spike"] == pytest.approx(
+        sum(map(spikes.get, placed_names)) / SAMPLES
+    )
+    spikes_sent = sum(map(spikes.get, placed_names[:-1]))  # the last layer sends none
+    assert recorded_document["events"]["axon_out"] == pytest.approx(
+        spikes_sent / SAMPLES
     )  # all on one core
-    assert [file.path.split("/")[-1] for file in mapped.record.inputs][1:] == [
+    assert [file.path.split("/")[-1] for file in mapping.record.inputs][1:] == [
         "spike_times.npz",
         "loihi.yaml",
     ]
-    assert "3 recorded samples: " in (mapped.directory / "log.txt").read_text()
-    assert (mapped.directory / "events.png").exists()
+    assert "3 recorded samples: " in (mapping.directory / "log.txt").read_text()
+    assert (mapping.directory / "events.png").exists()
 
 
 def test_without_recorded_spikes_the_log_says_how_to_know_the_busiest_step(run):
     face = Run(path=run.path)
     face.simulate(samples=5, duration=9, record_spikes=0)
-    mapped = face.map(hardware="spinemap_5x5", method="sequential")
+    mapping = face.map(hardware="spinemap_5x5", method="sequential")
     assert (
         "busiest step: unknown; record spikes with `snnb simulate --record-spikes K`"
-    ) in (mapped.directory / "log.txt").read_text()
-    assert "by_step" not in json.loads((mapped.directory / "cost.json").read_text())
+    ) in (mapping.directory / "log.txt").read_text()
+    assert "by_step" not in json.loads((mapping.directory / "cost.json").read_text())

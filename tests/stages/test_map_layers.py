@@ -59,8 +59,8 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
         "synaptic_operations": "per sample",
         "core_events_peak": "per step",
     }
-    pooled, bits, current, softmax = result.record.warnings
-    assert pooled.startswith(
+    pooled_warning, bits, current, softmax = result.record.warnings
+    assert pooled_warning.startswith(
         "01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums"
     )
     assert "`parse --weight-bits 8`" in bits
@@ -101,8 +101,8 @@ def test_pooling_before_a_dense_layer_is_composed_by_calibration():
     layers.dense(3, name="out")
     speck, network = read_hardware("speck2f"), layers.network
     placement = assign_layers(network, speck)
-    _, composed, bits = layer_notes(network, speck, placement, [])
-    assert composed.startswith(
+    _, composition_note, bits = layer_notes(network, speck, placement, [])
+    assert composition_note.startswith(
         "out: `parse --calibrate` composes the pooling with the Dense layer"
     )
     assert "`parse --weight-bits 8`" in bits

@@ -31,7 +31,7 @@ def rows_of_page():
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared_run(tmp_path_factory):
     """A run of a trained model with 50 test samples, converted; it needs no TensorFlow."""
     run = Run("digits_example", tmp_path_factory.mktemp("options") / "run")
     run.prepare(limit=50)
@@ -40,8 +40,8 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def small(prepared, tmp_path):
-    return open_run(Path(shutil.copytree(prepared, tmp_path / "run")))
+def small(prepared_run, tmp_path):
+    return open_run(Path(shutil.copytree(prepared_run, tmp_path / "run")))
 
 
 def interrupt_stage(message):
@@ -56,18 +56,18 @@ def test_the_last_command_uses_what_the_documentation_says(
 ):
     for command, is_killed in commands:
         name, *words = command.split()
-        with monkeypatch.context() as patched:
+        with monkeypatch.context() as patches:
             if is_killed:
-                patched.setattr(
+                patches.setattr(
                     "snnb.cli.output.Output.say",
                     lambda output, message: interrupt_stage(message),
                 )
-            printed = snnb(
+            printed_output = snnb(
                 name, small.path, *words, "--json", code=130 if is_killed else 0
             )
-    made = json.loads(printed.stdout)["stages"][-1]["params"]
-    expected = yaml.safe_load(f"{{{params}}}")
-    assert {key: made[key] for key in expected} == expected
+    made_params = json.loads(printed_output.stdout)["stages"][-1]["params"]
+    expected_document = yaml.safe_load(f"{{{params}}}")
+    assert {key: made_params[key] for key in expected_document} == expected_document
 
 
 def test_a_killed_training_leaves_its_options(run):
@@ -123,10 +123,10 @@ def test_a_refused_command_changes_no_options(small, snnb):
 
 def test_status_shows_the_options(small, snnb):
     Run(path=small.path).parse(percentile=99, batch_size=10)
-    shown = snnb("status", small.path).stdout
+    shown_status = snnb("status", small.path).stdout
     assert (
         "options of prepare  --limit 50\noptions of parse    --percentile 99, --batch-size 10\n"
-        in shown
+        in shown_status
     )
     document = json.loads(snnb("status", small.path, "--json").stdout)
     assert document["options"] == {

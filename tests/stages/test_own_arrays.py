@@ -12,7 +12,7 @@ MODEL = RECORDED / "train" / "mini_network.h5"  # of digits, whose pixels are va
 MEAN, SPREAD = 0.3, 0.25
 
 
-def trained(path):
+def load_trained(path):
     return keras.models.load_model(str(path), compile=False)
 
 
@@ -30,7 +30,7 @@ def digits():
 def make(digits, tmp_path, snnb):
     """Write arrays with other values into a run; return a function that calls commands on it."""
 
-    def made(change, model=MODEL, labels=lambda y: y):
+    def make(change, model=MODEL, labels=lambda y: y):
         data = {
             name: change(digits[name]) if name[0] == "x" else digits[name]
             for name in digits
@@ -39,56 +39,68 @@ def make(digits, tmp_path, snnb):
         new = ["--model", model, "--dataset", f"arrays:{tmp_path / 'mine.npz'}"]
 
         def call(command, *options, code=0):
-            given = [] if (tmp_path / "run" / "manifest.yaml").exists() else new
+            options_given = [] if (tmp_path / "run" / "manifest.yaml").exists() else new
             return snnb(
-                command, *given, "--run-dir", tmp_path / "run", *options, code=code
+                command,
+                *options_given,
+                "--run-dir",
+                tmp_path / "run",
+                *options,
+                code=code,
             )
 
         return call
 
-    return made
+    return make
 
 
 @pytest.fixture
-def standardised(tmp_path):
+def standardised_model(tmp_path):
     """The recorded model, for pixels less a mean and divided by a spread."""
-    model = trained(MODEL)
-    kernel, bias, *others = model.get_weights()
+    model = load_trained(MODEL)
+    kernel, bias, *other_weights = model.get_weights()
     model.set_weights(
-        [kernel * SPREAD, bias + kernel.sum(axis=(0, 1, 2)) * MEAN, *others]
+        [kernel * SPREAD, bias + kernel.sum(axis=(0, 1, 2)) * MEAN, *other_weights]
     )
     model.save(str(tmp_path / "standardised.h5"), save_format="h5")
     return tmp_path / "standardised.h5"
 
 
-def test_values_of_any_range_are_simulated(make, standardised, tmp_path):
-    call = make(lambda x: ((x / 16 - MEAN) / SPREAD).astype(np.float32), standardised)
+def test_values_of_any_range_are_simulated(make, standardised_model, tmp_path):
+    call = make(
+        lambda x: ((x / 16 - MEAN) / SPREAD).astype(np.float32), standardised_model
+    )
     result = call("train", "--json")
     assert "the pixels are -1.2 to 2.8, as in the arrays" in result.stderr
     x, y = (np.load(tmp_path / f"run/dataset/{name}_test.npy") for name in "xy")
-    expected = float((trained(standardised).predict(x).argmax(axis=1) == y).mean())
-    assert expected > 0.5
+    expected_accuracy = float(
+        (load_trained(standardised_model).predict(x).argmax(axis=1) == y).mean()
+    )
+    assert expected_accuracy > 0.5
     details = {
         stage["stage"]: stage["details"]
         for stage in json.loads(result.stdout)["stages"]
     }
-    assert details["train"]["test_accuracy"] == pytest.approx(expected)
+    assert details["train"]["test_accuracy"] == pytest.approx(expected_accuracy)
     call("simulate", "--samples", 30, "--duration", 40, "--record-spikes", 3)
     (folder,) = (tmp_path / "run/simulations").iterdir()
     with np.load(folder / "spike_rate_sums.npz") as sums:
         np.testing.assert_allclose(
             sums["input"], 40 * x[:30].sum(axis=0, dtype=float), rtol=1e-6, atol=1e-3
         )
-    stated = json.loads((folder / "sim_accuracies.json").read_text())
-    assert stated["readout_accuracy"] > 0.5
+    document = json.loads((folder / "sim_accuracies.json").read_text())
+    assert document["readout_accuracy"] > 0.5
     call("graph")
     call("crosscheck", "--with", "scipy")
-    refused = call("simulate", "--input", "poisson", code=2)
-    assert "--input poisson: the test set has pixels outside [0, 1]" in refused.stderr
-    refused = call("parse", "--weight-bits", 6, code=3)
+    refused_output = call("simulate", "--input", "poisson", code=2)
+    assert (
+        "--input poisson: the test set has pixels outside [0, 1]"
+        in refused_output.stderr
+    )
+    refused_output = call("parse", "--weight-bits", 6, code=3)
     assert (
         "--weight-bits: an integer network reads pixels from 0 to 1 as integers"
-        in refused.stderr
+        in refused_output.stderr
     )
 
 
@@ -119,37 +131,38 @@ def test_an_integer_network_reads_floats_as_255ths(make, tmp_path):
         with np.load(folder / "spike_rate_sums.npz") as sums:
             counts.append({name: sums[name] for name in sums.files})
         call("graph")
-        checked = json.loads(
+        check_document = json.loads(
             call("crosscheck", "--with", "scipy", "--samples", 20, "--json").stdout
         )
-        assert checked["passed"]
+        assert check_document["passed"]
         assert all(
-            p["differing"] == 0 and p["spikes"] > 0 for p in checked["populations"]
+            p["differing"] == 0 and p["spikes"] > 0
+            for p in check_document["populations"]
         )
-    for name, found in counts[0].items():
-        np.testing.assert_array_equal(found, counts[1][name])
+    for name, found_counts in counts[0].items():
+        np.testing.assert_array_equal(found_counts, counts[1][name])
 
 
 def test_floats_are_the_input_of_the_rescaling_layer_of_a_model(make, digits, tmp_path):
-    plain = trained(MODEL)
+    plain_model = load_trained(MODEL)
     layers = [
         keras.layers.experimental.preprocessing.Rescaling(
             1 / 400, input_shape=(8, 8, 1)
         ),
-        *plain.layers,
+        *plain_model.layers,
     ]
     model = keras.Sequential(
         [type(layer).from_config(layer.get_config()) for layer in layers]
     )
-    model.set_weights(plain.get_weights())
+    model.set_weights(plain_model.get_weights())
     model.save(str(tmp_path / "scaled.h5"), save_format="h5")
     result = make(lambda x: x * np.float32(25), tmp_path / "scaled.h5")(
         "train", "--json"
     )
     assert "the model takes the values of the arrays" in result.stderr
-    found = json.loads(result.stdout)["stages"][-1]["details"]["test_accuracy"]
-    guesses = plain.predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
-    assert found == pytest.approx(np.mean(guesses == digits["y_test"]))
+    found_accuracy = json.loads(result.stdout)["stages"][-1]["details"]["test_accuracy"]
+    guesses = plain_model.predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
+    assert found_accuracy == pytest.approx(np.mean(guesses == digits["y_test"]))
 
 
 @pytest.mark.parametrize("pool", ["AveragePooling2D", "MaxPooling2D"])
@@ -187,7 +200,9 @@ def test_bytes_of_another_scale_are_named_with_the_right_remedy(make):
 
 def test_shifted_labels_are_printed_by_train_and_simulate(make, digits):
     call = make(lambda x: x / np.float32(16), labels=lambda y: (y + 3) % 10)
-    guesses = trained(MODEL).predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
+    guesses = (
+        load_trained(MODEL).predict(digits["x_test"] / np.float32(16)).argmax(axis=1)
+    )
     for command in (["train"], ["simulate", "--samples", 60, "--duration", 40]):
         (line,) = [
             line
@@ -213,9 +228,9 @@ def test_a_label_without_an_output_is_named(make, tmp_path):
     """Of 10 outputs, whose labels are 0 to 9."""
 
     def with_ten(y):
-        changed = y.copy()
-        changed[5] = 10
-        return changed
+        changed_labels = y.copy()
+        changed_labels[5] = 10
+        return changed_labels
 
     arrays = make(lambda x: x, labels=with_ten)  # 10 classes of y_train
     result = arrays("train", code=3)

@@ -89,7 +89,7 @@ def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("model", "given", "expected"),
+    ("model", "options_given", "message"),
     [
         ("lenet_padded_mnist", None, ((32, 32, 1), "pad")),
         ("lenet_padded_mnist", (32, 32, 1), ((32, 32, 1), "pad")),
@@ -103,14 +103,14 @@ def test_a_folder_is_recorded_by_its_full_path(tmp_path, monkeypatch):
     ],
 )
 def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(
-    model, given, expected
+    model, options_given, message
 ):
     assert (
         input_shape(
             RunInfo(model=model, dataset="mnist", created_utc="", snnb_version=""),
-            given,
+            options_given,
         )
-        == expected
+        == message
     )
 
 
@@ -126,11 +126,11 @@ def test_a_shape_that_has_to_be_given_is_remembered_until_it_is_forgotten(
         "--run-dir",
         str(tmp_path / "run"),
     ]
-    refused = snnb("prepare", *model, code=2).stderr
-    assert "have no fixed size; prepare them with --shape, as in 64x64x3" in refused
+    refusal = snnb("prepare", *model, code=2).stderr
+    assert "have no fixed size; prepare them with --shape, as in 64x64x3" in refusal
     snnb("prepare", *model, "--shape", "4x4x1")
     assert "prepare: up to date" in snnb("prepare", *model).stderr
-    assert snnb("prepare", *model, "--defaults", code=2).stderr == refused
+    assert snnb("prepare", *model, "--defaults", code=2).stderr == refusal
     assert (
         "prepare: up to date" in snnb("prepare", *model).stderr
     )  # what is refused changes nothing

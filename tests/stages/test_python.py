@@ -43,8 +43,8 @@ SIMULATED = ("snnb from Python", "Accuracy over dur", "Comparing percentiles")
 def said(tmp_path_factory):
     """What the page's blocks leave behind, run one after the other."""
     folder, names = tmp_path_factory.mktemp("python"), {}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.chdir(folder)
         for block in BLOCKS:
             exec(compile(block, "docs/python.md", "exec"), names)
         names["directory"] = names["simulation"].directory.resolve()
@@ -66,9 +66,9 @@ def test_the_page_agrees_with_itself(said):
     )
     total = sum(p.spikes_per_second for p in graph.summary())
     assert total > 0
-    found = json.loads((said["directory"] / "sim_accuracies.json").read_text())
+    document = json.loads((said["directory"] / "sim_accuracies.json").read_text())
     assert (
-        found["snn_accuracy_by_timestep"][-1]
+        document["snn_accuracy_by_timestep"][-1]
         == said["simulation"].record.metrics["snn_accuracy"]
     )
     assert said["mapping"].traffic.sum() == pytest.approx(
@@ -82,20 +82,18 @@ def drawn_run(tmp_path_factory):
     path = Path(shutil.copytree(RECORDED, tmp_path_factory.mktemp("drawn") / "run"))
     with figures(DRAWN):
         face = snnb.Run(path=path)
-        trained = face.train(epochs=1, force=True, resume=False)
-        simulated = face.simulate(
+        trained_result = face.train(epochs=1, force=True, resume=False)
+        simulated_result = face.simulate(
             samples=8, duration=12, record_spikes=2, input="poisson"
         )
         return face, {
-            "train": trained,
-            "simulate": simulated,
+            "train": trained_result,
+            "simulate": simulated_result,
             "map": face.map(hardware="loihi", method="sequential"),
         }
 
 
-def test_the_recipes_run_on_the_recorded_run(
-    run, tmp_path, monkeypatch, without_kahypar
-):
+def test_the_recipes_run_on_the_recorded_run(run, tmp_path, monkeypatch, no_kahypar):
     monkeypatch.chdir(tmp_path)
     face = snnb.Run(path=run.path)
     (simulation,) = face.simulations.values()
@@ -111,8 +109,8 @@ def test_the_recipes_run_on_the_recorded_run(
 
 
 def test_the_keywords_are_those_of_the_options():
-    made = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
-    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made, (
+    made_namespace = runpy.run_path(str(ROOT / "docs" / "make_keywords.py"))["module"]()
+    assert (ROOT / "src" / "snnb" / "run_keywords.py").read_text() == made_namespace, (
         "run `make docs`"
     )
 
@@ -145,9 +143,9 @@ def test_a_type_checker_sees_the_keywords(tmp_path):
     )
     # In a process of its own: mypy raises the limit of recursion, with which a deeply nested text ends a process.
     command = [sys.executable, "-m", "mypy", str(script), "--no-incremental"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 1
-    wrong = [line for line in found.stdout.splitlines() if ": error:" in line]
+    found_process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found_process.returncode == 1
+    wrong = [line for line in found_process.stdout.splitlines() if ": error:" in line]
     assert [re.search(r":(\d+): error: (\w+)", line).groups() for line in wrong] == [
         ("4", "Unexpected"),
         ("5", "Argument"),
@@ -191,8 +189,8 @@ def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
             for row in ElementTree.fromstring(graph._repr_html_()).iter("tr")
         ]
     assert [row[-1] for row in cells] == ["neurons", *sizes]
-    shown = ElementTree.fromstring(mapping._repr_html_())
-    table = [[cell.text for cell in row] for row in shown.iter("tr")]
+    shown_element = ElementTree.fromstring(mapping._repr_html_())
+    table = [[cell.text for cell in row] for row in shown_element.iter("tr")]
     assert ["cores", f"{mapping.cost.cores.cores:,}"] in table
     hops = mapping.cost.routes.hops_unicast
     assert ["hops", f"{number(hops).value} links/sample"] in table
@@ -230,11 +228,11 @@ def test_a_plot_is_the_saved_figure(drawn_run, drawn_figures, name):
         "traffic": "map",
         "events": "map",
     }.get(name, "simulate")
-    saved = results[stage].directory / f"{FILES.get(name, name)}.png"
+    saved_path = results[stage].directory / f"{FILES.get(name, name)}.png"
     with matplotlib.rc_context({"font.size": 14}):  # of the user
         figure = face.plot(name)
-        drawn = np.asarray(Image.open(BytesIO(figure._repr_png_())))
-    np.testing.assert_array_equal(drawn, np.asarray(Image.open(saved)))
+        drawn_pixels = np.asarray(Image.open(BytesIO(figure._repr_png_())))
+    np.testing.assert_array_equal(drawn_pixels, np.asarray(Image.open(saved_path)))
 
 
 def test_what_cannot_be_plotted_is_refused(run):
@@ -247,12 +245,12 @@ def test_what_cannot_be_plotted_is_refused(run):
         face.plot("mapping")
     with pytest.raises(UsageError, match="20200101T000000Z: no result of simulate"):
         face.plot("rates", "20200101T000000Z")
-    made = face.simulate(samples=2, duration=2, record_spikes=0)
+    made_result = face.simulate(samples=2, duration=2, record_spikes=0)
     with pytest.raises(InputError, match="simulate with record_spikes=K"):
         face.plot("raster")
-    (made.directory / "sim_accuracies.json").write_text("{}")
+    (made_result.directory / "sim_accuracies.json").write_text("{}")
     with pytest.raises(InputError, match=r"sim_accuracies\.json"):
-        face.plot("accuracy", made.directory.name)
+        face.plot("accuracy", made_result.directory.name)
 
 
 def test_a_run_tells_its_results(run):
@@ -263,37 +261,37 @@ def test_a_run_tells_its_results(run):
         == run.record_of("simulate", stamp).metrics
     )
     assert list(face.graphs) == [stamp]
-    mapped = face.map(hardware="spinemap_5x5", method="sequential")
-    assert face.mappings == {mapped.directory.name: mapped}
+    mapped_mapping = face.map(hardware="spinemap_5x5", method="sequential")
+    assert face.mappings == {mapped_mapping.directory.name: mapped_mapping}
     assert (
         repr(face)
         == f"<Run mini_network: {run.path}, 1 simulation, 1 graph, 1 mapping>"
     )
-    (compared,) = face.compare()
+    (comparison,) = face.compare()
     assert (
-        compared.metrics["snn_accuracy"]
+        comparison.metrics["snn_accuracy"]
         == face.simulations[stamp].record.metrics["snn_accuracy"]
     )
-    assert [one.stamp for one in compared.mappings] == list(face.mappings)
+    assert [mapping.stamp for mapping in comparison.mappings] == list(face.mappings)
     assert len(face.compare(face, f"{run.path}:{stamp}")) == 1
 
 
 def test_methods_see_results_of_other_objects(run, tmp_path):
     """As a notebook has them: two objects of one run, or a command next to it."""
-    first, second = snnb.Run(path=run.path), snnb.Run(path=run.path)
-    new = second.simulate(samples=4, duration=5, engine="event").directory.name
-    files = second.verify().files
-    assert first.export("npz", tmp_path / "graph.npz").graph == new
-    assert first.verify().files > files  # of the graph too
-    assert f"simulation {new}" in first.report().read_text()
-    assert first.remove(new, with_dependents=True).removed == [
+    first_run, second_run = snnb.Run(path=run.path), snnb.Run(path=run.path)
+    new = second_run.simulate(samples=4, duration=5, engine="event").directory.name
+    files = second_run.verify().files
+    assert first_run.export("npz", tmp_path / "graph.npz").graph == new
+    assert first_run.verify().files > files  # of the graph too
+    assert f"simulation {new}" in first_run.report().read_text()
+    assert first_run.remove(new, with_dependents=True).removed == [
         f"simulations/{new}",
         f"graphs/{new}",
     ]
 
 
 def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
-    held, release, warned = threading.Event(), threading.Event(), []
+    held, release, warnings_seen = threading.Event(), threading.Event(), []
 
     def hold():
         with run.locked():
@@ -302,7 +300,7 @@ def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
 
     monkeypatch.setattr(
         "warnings.warn",
-        lambda message, **_: warned.append(str(message)) or release.set(),
+        lambda message, **_: warnings_seen.append(str(message)) or release.set(),
     )
     holder = threading.Thread(target=hold)
     holder.start()
@@ -311,7 +309,7 @@ def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
     holder.join()
     assert [
         message
-        for message in warned
+        for message in warnings_seen
         if re.match("waiting for .*, in use by process", message)
     ]
 
@@ -319,7 +317,7 @@ def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
 
 
-def drawn(result):
+def draw(result):
     """Names of the figures that the manifest records of a result."""
     names = [file.path.rsplit("/", 1)[1] for file in result.record.outputs]
     return {name for name in names if name.endswith((".png", ".svg", ".pdf"))}
@@ -338,22 +336,27 @@ def words(path):
 @pytest.mark.usefixtures("drawn_figures")
 def test_each_stage_draws_in_the_format_asked_for_and_keeps_to_it(run):
     face = Run(path=run.path)
-    trained = face.train(figures="svg", **QUICK)
-    assert drawn(trained) == {"training_plot.svg"}
-    assert {"epoch", "accuracy"} <= words(trained.directory / "training_plot.svg")
+    trained_result = face.train(figures="svg", **QUICK)
+    assert draw(trained_result) == {"training_plot.svg"}
+    assert {"epoch", "accuracy"} <= words(
+        trained_result.directory / "training_plot.svg"
+    )
     small = {"samples": 4, "duration": 10, "record_spikes": 1}
-    simulated = face.simulate(figures="pdf", **small)
+    simulated_result = face.simulate(figures="pdf", **small)
     plots = {"accuracy_by_timestep", "rate_histogram", "raster"}
-    assert drawn(simulated) == {"training_plot.svg", *(f"{name}.pdf" for name in plots)}
-    assert (simulated.directory / "raster.pdf").read_bytes().startswith(b"%PDF")
-    assert drawn(face.simulate(**small)) == drawn(
-        simulated
+    assert draw(simulated_result) == {
+        "training_plot.svg",
+        *(f"{name}.pdf" for name in plots),
+    }
+    assert (simulated_result.directory / "raster.pdf").read_bytes().startswith(b"%PDF")
+    assert draw(face.simulate(**small)) == draw(
+        simulated_result
     )  # as before, where nothing is said
-    mapped = face.map(hardware="spinemap_5x5", method="sequential", figures="svg")
-    assert drawn(mapped) == {"mapping.svg", "traffic.svg"}
-    assert "x" in words(mapped.directory / "traffic.svg")
-    assert drawn(face.map(hardware="truenorth", method="sequential")) == drawn(
-        mapped
+    mapping = face.map(hardware="spinemap_5x5", method="sequential", figures="svg")
+    assert draw(mapping) == {"mapping.svg", "traffic.svg"}
+    assert "x" in words(mapping.directory / "traffic.svg")
+    assert draw(face.map(hardware="truenorth", method="sequential")) == draw(
+        mapping
     )  # a new mapping, as before
     assert {
         state.reason
@@ -371,7 +374,7 @@ def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
         in said.stderr
     )
     assert "up to date" in said.stdout
-    told = snnb(
+    output = snnb(
         "simulate",
         "--run-dir",
         run.path,
@@ -382,13 +385,13 @@ def test_another_format_alone_makes_nothing_again_and_says_what_does(run, snnb):
         "--duration",
         5,
     ).stdout
-    assert "rate_histogram.svg" in told
-    found = re.search(
+    assert "rate_histogram.svg" in output
+    found_match = re.search(
         r"\n  per sample: ([\d,.]+) additions and 1,936 MACs of the input, ([\d.]+) nJ "
         r"\(trained: 3,408 MACs, 15\.68 nJ\)",  # two convolutions and a dense layer
-        told,
+        output,
     )
     additions, nanojoules = (
-        float(number.replace(",", "")) for number in found.groups()
+        float(number.replace(",", "")) for number in found_match.groups()
     )
     assert nanojoules == pytest.approx(0.0009 * additions + 0.0046 * 1_936, rel=1e-3)

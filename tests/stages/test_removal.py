@@ -25,18 +25,25 @@ def stamp_of(run):
     return max(run.records_of("simulate"))
 
 
-def whole(run):
+def is_whole(run):
     """Whether the run verifies, and each directory of many results has its record."""
-    opened = open_run(run.path)
-    found = verify_run(opened)
-    there = {
+    opened_run = open_run(run.path)
+    found_findings = verify_run(opened_run)
+    there_texts = {
         f"{kind}/{entry.name}"
         for kind in ("simulations", "graphs", "maps")
         for entry in run.path.glob(f"{kind}/*")
     }
     hidden = list(run.path.glob("*/.*-2*"))
-    recorded = {directory for directory in opened.records() if "/" in directory}
-    return (found.problems, found.notes, hidden, there ^ recorded) == (
+    recorded_directories = {
+        directory for directory in opened_run.records() if "/" in directory
+    }
+    return (
+        found_findings.problems,
+        found_findings.notes,
+        hidden,
+        there_texts ^ recorded_directories,
+    ) == (
         [],
         [],
         [],
@@ -45,29 +52,33 @@ def whole(run):
 
 
 @pytest.fixture
-def copied(run):
+def run_copy(run):
     """The run with a second simulation, a copy of the first under another stamp, of which there is no graph."""
-    stamp, other = stamp_of(run), "20200101T000000Z"
-    shutil.copytree(run.path / "simulations" / stamp, run.path / "simulations" / other)
+    stamp, other_stamp = stamp_of(run), "20200101T000000Z"
+    shutil.copytree(
+        run.path / "simulations" / stamp, run.path / "simulations" / other_stamp
+    )
     data = yaml.safe_load((run.path / "manifest.yaml").read_text())
     text = yaml.safe_dump(data["stages"]["simulations"][stamp]).replace(
-        f"simulations/{stamp}", f"simulations/{other}"
+        f"simulations/{stamp}", f"simulations/{other_stamp}"
     )
-    data["stages"]["simulations"][other] = yaml.safe_load(text)
+    data["stages"]["simulations"][other_stamp] = yaml.safe_load(text)
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(data)))
-    return open_run(run.path), other
+    return open_run(run.path), other_stamp
 
 
-def test_a_simulation_is_removed_and_the_run_verifies(copied, snnb):
-    run, other = copied
-    document = json.loads(snnb("remove", run.path, other, "--yes", "--json").stdout)
-    assert document["removed"] == [f"simulations/{other}"]
-    assert document["size_bytes"] == sum(
-        file.size_bytes for file in run.records()[f"simulations/{other}"].outputs
+def test_a_simulation_is_removed_and_the_run_verifies(run_copy, snnb):
+    run, other_stamp = run_copy
+    document = json.loads(
+        snnb("remove", run.path, other_stamp, "--yes", "--json").stdout
     )
-    assert not (run.path / "simulations" / other).exists()
+    assert document["removed"] == [f"simulations/{other_stamp}"]
+    assert document["size_bytes"] == sum(
+        file.size_bytes for file in run.records()[f"simulations/{other_stamp}"].outputs
+    )
+    assert not (run.path / "simulations" / other_stamp).exists()
     assert list(open_run(run.path).records_of("simulate")) == [stamp_of(run)]
-    assert whole(run)
+    assert is_whole(run)
 
 
 def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
@@ -83,15 +94,15 @@ def test_what_was_made_of_it_is_named_and_removed_only_when_asked_for(run):
         UsageError, match=f"graphs/{stamp}: maps/{mapping} was made from it"
     ):
         plan_removal(open_run(run.path), [f"graphs/{stamp}"])
-    planned = plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping])
-    assert planned.removed == [f"graphs/{stamp}", f"maps/{mapping}"]
-    removed = Run(path=run.path).remove(stamp, with_dependents=True)
-    assert removed.removed == [
+    removal_plan = plan_removal(open_run(run.path), [f"graphs/{stamp}", mapping])
+    assert removal_plan.removed == [f"graphs/{stamp}", f"maps/{mapping}"]
+    removal = Run(path=run.path).remove(stamp, with_dependents=True)
+    assert removal.removed == [
         f"simulations/{stamp}",
         f"graphs/{stamp}",
         f"maps/{mapping}",
     ]
-    assert whole(run)
+    assert is_whole(run)
     assert not any(
         (run.path / name).exists() for name in ("simulations", "graphs", "maps")
     )
@@ -106,74 +117,74 @@ def test_an_export_of_a_graph_stays_and_is_named(run, snnb):
         in result.stderr
     )
     assert path.exists()
-    assert whole(run)
+    assert is_whole(run)
 
 
 @pytest.mark.parametrize("answer", ["y", ""])
-def test_at_a_terminal_it_asks(copied, snnb, monkeypatch, answer):
-    run, other = copied
+def test_at_a_terminal_it_asks(run_copy, snnb, monkeypatch, answer):
+    run, other_stamp = run_copy
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    result = snnb("remove", run.path, other)
-    assert f"remove simulations/{other}" in result.stderr
-    assert (other in open_run(run.path).records_of("simulate")) == (answer != "y")
+    result = snnb("remove", run.path, other_stamp)
+    assert f"remove simulations/{other_stamp}" in result.stderr
+    assert (other_stamp in open_run(run.path).records_of("simulate")) == (answer != "y")
     assert ("nothing removed" in result.stdout) == (answer != "y")
-    assert whole(run)
+    assert is_whole(run)
 
 
-def test_a_file_that_is_not_the_runs_own_is_not_removed(copied, snnb):
-    run, other = copied
-    (run.path / "simulations" / other / "notes.txt").write_text("mine")
-    result = snnb("remove", run.path, other, "--yes", code=3)
+def test_a_file_that_is_not_the_runs_own_is_not_removed(run_copy, snnb):
+    run, other_stamp = run_copy
+    (run.path / "simulations" / other_stamp / "notes.txt").write_text("mine")
+    result = snnb("remove", run.path, other_stamp, "--yes", code=3)
     assert "notes.txt was not written by `snnb`" in result.stderr
-    assert (run.path / "simulations" / other / "notes.txt").read_text() == "mine"
-    assert other in open_run(run.path).records_of("simulate")
+    assert (run.path / "simulations" / other_stamp / "notes.txt").read_text() == "mine"
+    assert other_stamp in open_run(run.path).records_of("simulate")
 
 
-def test_a_damaged_or_missing_simulation_can_be_removed(copied, snnb):
-    run, other = copied
-    (run.path / "simulations" / other / "log.txt").write_text("damaged")
-    snnb("remove", run.path, other, "--yes")
-    assert whole(run)
+def test_a_damaged_or_missing_simulation_can_be_removed(run_copy, snnb):
+    run, other_stamp = run_copy
+    (run.path / "simulations" / other_stamp / "log.txt").write_text("damaged")
+    snnb("remove", run.path, other_stamp, "--yes")
+    assert is_whole(run)
     stamp = stamp_of(open_run(run.path))
     shutil.rmtree(run.path / "graphs")
     snnb("remove", run.path, f"graphs/{stamp}", "--yes")
-    assert whole(run)
+    assert is_whole(run)
 
 
 def test_killed_at_any_file_operation_a_removal_has_happened_or_has_not(
-    copied, tmp_path
+    run_copy, tmp_path
 ):
-    run, other = copied
+    run, other_stamp = run_copy
     before, outcomes = shutil.copytree(run.path, tmp_path / "before"), set()
 
     def remove(_):
         with run.locked():
-            run.remove([f"simulations/{other}"])
+            run.remove([f"simulations/{other_stamp}"])
 
     for _ in deaths(remove):
         with open_run(run.path).locked():
-            outcomes.add((run.path / "simulations" / other).exists())
-        assert whole(run)
-        if not (run.path / "simulations" / other).exists():
+            outcomes.add((run.path / "simulations" / other_stamp).exists())
+        assert is_whole(run)
+        if not (run.path / "simulations" / other_stamp).exists():
             shutil.rmtree(run.path)
             shutil.copytree(before, run.path)
     assert outcomes == {True, False}
 
 
 def test_what_was_made_while_the_question_was_open_is_not_left_without_its_origin(
-    copied,
+    run_copy,
 ):
-    run, _ = copied
+    run, _ = run_copy
     stamp = stamp_of(run)
-    planned = plan_removal(run, [stamp], with_dependents=True)
+    removal_plan = plan_removal(run, [stamp], with_dependents=True)
     Run(path=run.path).map(hardware="spinemap_5x5", method="sequential")
     (mapping,) = open_run(run.path).records_of("map")
     with pytest.raises(
         UsageError, match=f"maps/{mapping} was made from it; give --with-dependents"
     ):
-        carry_out(run, planned)
-    assert whole(run)
+        carry_out(run, removal_plan)
+    assert is_whole(run)
     assert (run.path / "maps" / mapping).is_dir()
 
 
@@ -200,22 +211,22 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_directory(
 
 @pytest.mark.parametrize("kind", ["file", "link", "deep"])
 def test_what_no_stage_has_made_is_not_removed(run, kind):
-    added = run.path / "train" / ("notes/a.txt" if kind == "deep" else "notes.txt")
-    added.parent.mkdir(exist_ok=True)
+    added_path = run.path / "train" / ("notes/a.txt" if kind == "deep" else "notes.txt")
+    added_path.parent.mkdir(exist_ok=True)
     if kind == "link":
-        added.symlink_to("/")
+        added_path.symlink_to("/")
     else:
-        added.write_text("mine")
+        added_path.write_text("mine")
     with pytest.raises(InputError, match=r"notes.* was not written by `snnb`"):
         Run(path=run.path).train(force=True, epochs=1)
-    assert added.is_symlink() or added.read_text() == "mine"
+    assert added_path.is_symlink() or added_path.read_text() == "mine"
 
 
-@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("is_committed", [True, False])
 @pytest.mark.parametrize("kind", ["directory", "link"])
-@pytest.mark.parametrize("damaged", [True, False])
+@pytest.mark.parametrize("is_damaged", [True, False])
 def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(
-    run, kind, committed, damaged
+    run, kind, is_committed, is_damaged
 ):
     """A kill between the commit and the clean-up leaves the old directory; later a picture may be edited."""
     aside = run.path / ".replaced-train"
@@ -223,25 +234,25 @@ def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(
         shutil.copytree(run.path / "train", aside)
     else:
         aside.symlink_to("/etc")
-    if damaged:
+    if is_damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
     seal = seal_of(run.path / "manifest.yaml").decode()
-    change = Journal(seal="another" if committed else seal, replaced={"train": True})
+    change = Journal(seal="another" if is_committed else seal, replaced={"train": True})
     write_journal(run.path, change)
     open_run(run.path).settle(print)
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
     assert not os.path.lexists(aside)
-    was_restored = kind == "directory" and not committed
+    was_restored = kind == "directory" and not is_committed
     assert len(verify_run(open_run(run.path)).problems) == (
-        damaged and not was_restored
+        is_damaged and not was_restored
     )
 
 
-def test_on_a_full_disk_a_removal_frees_space_before_it_writes(copied, monkeypatch):
+def test_on_a_full_disk_a_removal_frees_space_before_it_writes(run_copy, monkeypatch):
     """The manifest can be written only when the data are gone."""
-    run, other = copied
-    directory = run.path / "simulations" / other
+    run, other_stamp = run_copy
+    directory = run.path / "simulations" / other_stamp
 
     def save_if_there_is_space(content, path):
         if directory.exists() or (run.path / ".hashes.json").exists():
@@ -250,26 +261,28 @@ def test_on_a_full_disk_a_removal_frees_space_before_it_writes(copied, monkeypat
 
     save = manifest.save_manifest
     monkeypatch.setattr(manifest, "save_manifest", save_if_there_is_space)
-    planned = plan_removal(run, [other])
-    carry_out(run, planned)
-    assert whole(run)
+    removal_plan = plan_removal(run, [other_stamp])
+    carry_out(run, removal_plan)
+    assert is_whole(run)
     assert not directory.exists()
 
 
-def test_after_any_failed_operation_a_removal_has_happened_or_has_not(copied, tmp_path):
-    run, other = copied
+def test_after_any_failed_operation_a_removal_has_happened_or_has_not(
+    run_copy, tmp_path
+):
+    run, other_stamp = run_copy
     before = shutil.copytree(run.path, tmp_path / "before")
     outcomes = set()
 
     def remove_locked():
         again = open_run(run.path)
         with again.locked():
-            again.remove([f"simulations/{other}"])
+            again.remove([f"simulations/{other_stamp}"])
 
     for message in failures(remove_locked, run.path, tmp_path / "message"):
         with open_run(run.path).locked():
-            is_removed = not (run.path / "simulations" / other).exists()
-        assert whole(run)
+            is_removed = not (run.path / "simulations" / other_stamp).exists()
+        assert is_whole(run)
         assert is_removed == (
             message is None
             or "the next command on this run completes the removal" in message

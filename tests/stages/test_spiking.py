@@ -67,15 +67,15 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     network = read_network(tmp_path / "run/parse/net_parsed.h5")
     assert [p.name for p in network.populations] == ["cuba", "li"]
     assert network.zeros == DROPPED
-    printed = parse("--nir-reset subtract")
+    printed_result = parse("--nir-reset subtract")
     assert (
         "decay of cuba  potential 0.951229             current 0.778801\n"
-        in printed.stdout
+        in printed_result.stdout
     )
-    assert "decay of li    potential 0.904837 to 0.99005\n" in printed.stdout
+    assert "decay of li    potential 0.904837 to 0.99005\n" in printed_result.stdout
     assert (
         "recorded options: --time-step 0.001, --integration exponential"
-        in printed.stderr
+        in printed_result.stderr
     )
     assert (
         read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset
@@ -85,7 +85,7 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
 
 def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, snnb):
     parse("--time-step 2e-3")
-    told = snnb(f"simulate {RUN} --samples 3 --duration 40").stdout
+    output = snnb(f"simulate {RUN} --samples 3 --duration 40").stdout
     snnb(f"graph {RUN}")
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     said = json.loads((simulation / "sim_accuracies.json").read_text())
@@ -93,13 +93,15 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
         said["energy_45nm_pj"] / 1000,
         said["synaptic_operations_per_sample"],
     )
-    multiplied = said["input_multiply_accumulates_per_sample"]
-    operations = f"{additions:,.0f} additions and {multiplied:,} MACs of the input"
-    assert f"\n  per sample: {operations}, {energy:#.4g} nJ\n" in told
+    multiplied_sample = said["input_multiply_accumulates_per_sample"]
+    operations = (
+        f"{additions:,.0f} additions and {multiplied_sample:,} MACs of the input"
+    )
+    assert f"\n  per sample: {operations}, {energy:#.4g} nJ\n" in output
     assert "energy_45nm_ann_pj" not in said
     log = (simulation / "log.txt").read_text(encoding="utf-8")
     assert ("analogue" in log, "synapses: 494" in log) == (False, True)
-    counted = np.load(simulation / "spike_rate_sums.npz")
+    counted_sums = np.load(simulation / "spike_rate_sums.npz")
     assert not (
         simulation / "config"
     ).exists()  # of the toolbox, which cannot simulate it
@@ -110,14 +112,16 @@ def test_it_is_simulated_and_its_graph_has_the_same_synapses(parse, tmp_path, sn
         spikes += sum(
             interpreter.step(picture.transpose(2, 0, 1) / 16)["cuba"] for _ in range(40)
         )
-    np.testing.assert_array_equal(counted["cuba"], spikes.transpose(1, 2, 0))
+    np.testing.assert_array_equal(counted_sums["cuba"], spikes.transpose(1, 2, 0))
     assert spikes.any()
     (graph,) = (tmp_path / "run/graphs").iterdir()
-    with SynapseGraph.open(graph / "net_graph.h5") as found:
-        assert found.number_of_edges() == 4 * 11**2 + 10
-        carried = spikes.ravel()[:10].sum() / (3 * 40 * 2e-3)
-        assert carried > 0
-        assert found.summary()[-1].spikes_per_second == pytest.approx(carried)
+    with SynapseGraph.open(graph / "net_graph.h5") as found_graph:
+        assert found_graph.number_of_edges() == 4 * 11**2 + 10
+        carried_spikes = spikes.ravel()[:10].sum() / (3 * 40 * 2e-3)
+        assert carried_spikes > 0
+        assert found_graph.summary()[-1].spikes_per_second == pytest.approx(
+            carried_spikes
+        )
 
 
 def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(
@@ -143,8 +147,11 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(
         ("parse", "net.onnx", "the conversion (normalisation, calibration) needs"),
         ("train", "mini_network", "training the network needs"),
     ):
-        missing = f"{needs} training images, and arrays:{tmp_path}/own has none: add them (x_train, y_train, x_test"
-        assert run(command, model, code=3).startswith(f"snnb: {missing}")
+        missing_text = (
+            f"{needs} training images, and arrays:{tmp_path}/own has none: "
+            "add them (x_train, y_train, x_test"
+        )
+        assert run(command, model, code=3).startswith(f"snnb: {missing_text}")
     for name, array in (("x_train", x), ("y_train", y % 10)):
         np.save(tmp_path / f"own/{name}.npy", array)
     run("parse", "net.onnx")
@@ -172,14 +179,14 @@ def test_euler_decay_of_a_short_time_constant_is_reported(parse):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "shown"),
+    ("threshold", "shown_text"),
     [(-1.0, "-1"), (0.0, "0"), (np.linspace(0.5, -0.5, 64), "-0.5")],
 )
-def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, shown):
+def test_a_threshold_not_above_zero_is_reported(parse, tmp_path, threshold, shown_text):
     values = threshold if np.ndim(threshold) == 0 else threshold.reshape(4, 4, 4)
     write(tmp_path / FILE, {**NODES, "cuba": {**CUBA, "v_threshold": values}}, EDGES)
     said = parse("--time-step 1e-3").stderr
-    assert f"parse: cuba: a threshold of {shown} is not above 0" in said
+    assert f"parse: cuba: a threshold of {shown_text} is not above 0" in said
     assert "li: a threshold" not in said  # it does not spike
     write(tmp_path / FILE, NODES, EDGES)
     assert "a threshold of" not in parse("--time-step 1e-3 --force").stderr
@@ -262,15 +269,15 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(
     nodes, edges, x = recurrent_run
     (path,) = (tmp_path / "run/graphs").glob("*/net_graph.h5")
     with SynapseGraph.open(path) as graph:
-        found = {
+        found_edges = {
             (p.source.name, p.target.name, p.delay): p.to_scipy().toarray().T
             for p in graph.projections
         }
-        expected = {("input", "lif", 0): "w", ("lif", "lif", 1): "own", ("cuba", "lif", 1): "back",
+        expected_edges = {("input", "lif", 0): "w", ("lif", "lif", 1): "own", ("cuba", "lif", 1): "back",
                     ("lif", "cuba", 0): "up", ("cuba", "out", 0): "readout", ("lif", "out", 3): "down"}  # fmt: skip
-        assert sorted(found) == sorted(expected)
-        for key, node in expected.items():
-            np.testing.assert_array_equal(found[key], nodes[node]["weight"])
+        assert sorted(found_edges) == sorted(expected_edges)
+        for key, node in expected_edges.items():
+            np.testing.assert_array_equal(found_edges[key], nodes[node]["weight"])
         lif, cuba, out = graph.layers
         np.testing.assert_allclose(lif.neuron.leak, 1 - 1e-3 / nodes["lif"]["tau"])
         np.testing.assert_array_equal(lif.later_bias, nodes["own"]["bias"])
@@ -301,24 +308,33 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(
 def test_the_exported_graph_alone_gives_the_spikes_of_the_simulation(
     recurrent_run, snnb
 ):
-    compared = json.loads(snnb(f"crosscheck {RUN} --with scipy --json").stdout)[
-        "populations"
+    compared_populations = json.loads(
+        snnb(f"crosscheck {RUN} --with scipy --json").stdout
+    )["populations"]
+    assert [population["population"] for population in compared_populations] == [
+        "lif",
+        "cuba",
+        "out",
     ]
-    assert [one["population"] for one in compared] == ["lif", "cuba", "out"]
-    assert all(one["spikes"] and not one["differing"] for one in compared)
-    found = json.loads(snnb(f"crosscheck {RUN} --with scipy --samples 2 --json").stdout)
-    assert found["recorded"]
-    assert not any(one["differing"] for one in found["populations"])
+    assert all(
+        population["spikes"] and not population["differing"]
+        for population in compared_populations
+    )
+    document = json.loads(
+        snnb(f"crosscheck {RUN} --with scipy --samples 2 --json").stdout
+    )
+    assert document["recorded"]
+    assert not any(population["differing"] for population in document["populations"])
 
 
 def test_a_format_refuses_the_number_that_it_cannot_state(recurrent_run, snnb):
-    for format, named in (
+    for format, named_number in (
         ("sonata", "lif: later_bias"),
         ("sanafe", "lif: later_bias"),
         ("pynn", "several populations of a cycle"),
     ):
         assert (
-            named
+            named_number
             in snnb(f"export {RUN} --format {format} --output graph", code=2).stderr
         )
     snnb(f"crosscheck {RUN} --with brian2", code=2)
@@ -390,12 +406,14 @@ def test_potentials_that_equal_the_threshold_are_counted(
 ):
     spikes, share = whole_numbers
     assert share > 0.01
-    told = snnb(f"simulate {RUN} --engine {engine} --warm-up 5").stderr
+    output = snnb(f"simulate {RUN} --engine {engine} --warm-up 5").stderr
     (simulation,) = (tmp_path / "run/simulations").iterdir()
     assert json.loads((simulation / "sim_accuracies.json").read_text())[
         "tie_share"
     ] == pytest.approx(share)
-    assert f"{share:.2%} of the membrane potentials equal the threshold exactly" in told
+    assert (
+        f"{share:.2%} of the membrane potentials equal the threshold exactly" in output
+    )
     assert main(f"simulate {RUN} --engine {engine} --warm-up 0".split()) == 0
     (_, latest) = sorted((tmp_path / "run/simulations").iterdir())
     np.testing.assert_array_equal(

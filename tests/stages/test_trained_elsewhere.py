@@ -32,10 +32,13 @@ def elsewhere(tmp_path_factory):
 
 def test_compare_shows_the_recipe_of_the_network_that_was_trained(elsewhere, run, snnb):
     Run(path=run.path).simulate(**SIMULATION)
-    *two, _, trained = compare([str(elsewhere.path), str(run.path)])
-    assert {name for one in two for name in one.differs} & RECIPE == set()
-    assert [one.differs["pixels"] for one in two] == [None, "mean=1,std=0.1"]
-    assert (trained.differs["epochs"], trained.differs["learning_rate"]) == (
+    *two, _, trained_model = compare([str(elsewhere.path), str(run.path)])
+    assert {name for row in two for name in row.differs} & RECIPE == set()
+    assert [row.differs["pixels"] for row in two] == [None, "mean=1,std=0.1"]
+    assert (
+        trained_model.differs["epochs"],
+        trained_model.differs["learning_rate"],
+    ) == (
         run.record_of("train").params.epochs,
         run.record_of("train").params.learning_rate,
     )
@@ -64,5 +67,8 @@ def test_the_report_of_a_trained_network_has_it(run, tmp_path):
 
 
 def test_the_seed_goes_to_the_stages_that_use_it(elsewhere):
-    given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
-    assert options_with_effect(elsewhere, given) == {**given, "train": {}}
+    options_given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
+    assert options_with_effect(elsewhere, options_given) == {
+        **options_given,
+        "train": {},
+    }

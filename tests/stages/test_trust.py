@@ -26,7 +26,7 @@ EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('ye
 
 
 @pytest.fixture
-def named(run, tmp_path):
+def named_file(run, tmp_path):
     """A run whose manifest names a file that leaves a trace when it runs."""
     (tmp_path / "evil.py").write_text(EVIL)
     name_as_model(run, tmp_path / "evil.py")
@@ -41,17 +41,17 @@ def name_as_model(run, file):
 
 
 @pytest.mark.parametrize("stage", ["prepare", "train"])
-def test_a_file_that_nobody_has_given_is_not_run(run, named, stage):
+def test_a_file_that_nobody_has_given_is_not_run(run, named_file, stage):
     with pytest.raises(InputError, match=r"give --model .*evil.py:net once"):
         getattr(Run(path=run.path), stage)(
             force=True, **({"shape": (8, 8, 1)} if stage == "prepare" else {})
         )
-    assert not (named / "ran").exists()
+    assert not (named_file / "ran").exists()
 
 
 @pytest.mark.parametrize("was_given", [False, True])
-def test_a_path_with_a_space_is_quoted_in_the_advice(run, named, was_given):
-    file = (named / "evil.py").rename(named / "my net.py")
+def test_a_path_with_a_space_is_quoted_in_the_advice(run, named_file, was_given):
+    file = (named_file / "evil.py").rename(named_file / "my net.py")
     name_as_model(run, file)
     if was_given:
         give_in_another_process(file)
@@ -78,17 +78,17 @@ def prepare(run):
 
 @pytest.mark.parametrize("in_this_process", [True, False])
 def test_a_file_given_before_is_run_without_typing_it_again(
-    run, named, in_this_process
+    run, named_file, in_this_process
 ):
     give = trust if in_this_process else give_in_another_process
-    give(named / "evil.py")
+    give(named_file / "evil.py")
     with suppress(InputError):  # of the model, which is None
         prepare(run)
-    assert (named / "ran").exists()
+    assert (named_file / "ran").exists()
 
 
-def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named):
-    file = named / "evil.py"
+def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named_file):
+    file = named_file / "evil.py"
     file.write_text("def net(): pass\n")
     give_in_another_process(file)
     file.write_text(EVIL)
@@ -98,28 +98,28 @@ def test_a_file_that_has_changed_is_not_run_until_it_is_given_again(run, named):
             match=r"evil.py, .* has changed since .* give --model .*evil.py:net again",
         ):
             prepare(run)
-        assert not (named / "ran").exists()
+        assert not (named_file / "ran").exists()
     give_in_another_process(file)
     with suppress(InputError):
         prepare(run)
-    assert (named / "ran").exists()
+    assert (named_file / "ran").exists()
 
 
-def test_bytecode_of_another_source_is_not_run(named):
+def test_bytecode_of_another_source_is_not_run(named_file):
     """Python would run it, as the size and the time of the source are those that it states."""
-    file = named / "evil.py"
-    compiled = Path(py_compile.compile(str(file)))
+    file = named_file / "evil.py"
+    compiled_path = Path(py_compile.compile(str(file)))
     status = file.stat()
     file.write_text("def net(): pass\n".ljust(len(EVIL) - 1, "#") + "\n")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert compiled.exists()
+    assert compiled_path.exists()
     assert own_model(f"{file}:net").function == "net"
-    assert not (named / "ran").exists()
+    assert not (named_file / "ran").exists()
 
 
-def test_a_file_given_before_that_is_gone_is_named(run, named):
-    give_in_another_process(named / "evil.py")
-    (named / "evil.py").unlink()
+def test_a_file_given_before_that_is_gone_is_named(run, named_file):
+    give_in_another_process(named_file / "evil.py")
+    (named_file / "evil.py").unlink()
     with pytest.raises(InputError, match=r"evil.py does not exist"):
         prepare(run)
 
@@ -161,8 +161,8 @@ def with_input(run, record):
 )
 def test_an_input_from_somebody_else_is_read_no_further_than_its_record(run, record):
     """Not one of these has an end, or one that is reached within minutes."""
-    opened = with_input(run, record)
-    notes = verify_run(opened).notes
+    opened_record = with_input(run, record)
+    notes = verify_run(opened_record).notes
     assert (
         f"prepare: {record['path']} (outside the run) has changed since it was read"
         in notes
@@ -180,16 +180,16 @@ def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_ma
         private = Path(folder, "private")
         (private / "pictures").mkdir(parents=True)
         (private / "file.npz").write_bytes(b"secret")
-        moved = with_input(
+        moved_record = with_input(
             open_run(place), {"path": str(private / "file.npz"), "size_bytes": 6}
         )
-        of_folder = {
+        folder_record = {
             "path": str(private / "pictures"),
             "size_bytes": 0,
             "files": 0,
             "listing": "0" * 64,
         }
-        moved = with_input(moved, of_folder)
+        moved_record = with_input(moved_record, folder_record)
         private.chmod(0o700)
         child = os.fork()
         if child == 0:
@@ -198,10 +198,10 @@ def test_an_input_in_the_directory_of_another_user_is_one_that_is_not_on_this_ma
             os.setresuid(65534, 65534, 65534)
             reasons = [
                 state.reason
-                for state in state_of_stages(moved)
+                for state in state_of_stages(moved_record)
                 if state.name == "prepare"
             ]
-            notes = verify_run(moved).notes
+            notes = verify_run(moved_record).notes
             absent = [
                 note for note in notes if "is not available on this machine" in note
             ]

@@ -39,15 +39,15 @@ def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_t
 ):
     assert train.STAGE.resolve(run, {}).settings == {"filters": (4, 8)}
 
-    def selected(stage, **given):
+    def is_selected(stage, **given):
         return stage.select(
             run, stage.resolve(run, {**run.options[stage.name], **given})
         )
 
-    assert selected(train.STAGE, settings={"filters": (4, 8)}) == (None, None)
+    assert is_selected(train.STAGE, settings={"filters": (4, 8)}) == (None, None)
     reason = "settings: {'filters': (4, 8)} → {'filters': (3, 4)}"
-    assert selected(train.STAGE, settings={"filters": (3, 4)}) == (None, reason)
-    assert selected(STAGES["prepare"], seed=0, data_dir=run.path) == (
+    assert is_selected(train.STAGE, settings={"filters": (3, 4)}) == (None, reason)
+    assert is_selected(STAGES["prepare"], seed=0, data_dir=run.path) == (
         None,
         None,
     )  # nothing it is made of
@@ -57,57 +57,58 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
     run,
 ):
     path = run.path / "dataset" / "x_train.npy"
-    whole = path.read_bytes()
+    whole_content = path.read_bytes()
     assert stale(run.path) == {}  # its hash is remembered now
     alter_in_secret(path)
     outcomes = Run(path=run.path).directory
     with outcomes.locked():
         ran = bring_up_to_date(outcomes, "train", {"train": QUICK}, force=True)
     assert [o.stage for o in ran if o.reason] == ["prepare", "train"]
-    recorded = {
+    recorded_hashes = {
         file.path: file.sha256 for file in open_run(run.path).record_of("train").inputs
     }
     assert (
-        recorded["dataset/x_train.npy"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        recorded_hashes["dataset/x_train.npy"]
+        == hashlib.sha256(path.read_bytes()).hexdigest()
     )
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == whole_content
 
 
 def test_what_was_made_of_a_stale_training_is_stale_to_the_mapping(run):
     face = Run(path=run.path)
     face.graph(weights_only=True)
-    mapped = face.map(hardware="spinemap_5x5", method="sequential").directory.name
+    mapped_name = face.map(hardware="spinemap_5x5", method="sequential").directory.name
     assert stale(run.path) == {}
     stamp = next(iter(run.records_of("simulate")))
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["train"]["inputs"][0]["sha256"] = "0" * 64
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
-    found = stale(run.path)
-    assert found.pop("train") == "dataset/x_train.npy has changed"
-    assert found == {
+    stale_results = stale(run.path)
+    assert stale_results.pop("train") == "dataset/x_train.npy has changed"
+    assert stale_results == {
         "parse": "train has to run first",
         f"simulations/{stamp}": "train has to run first",
         "graphs/weights": "train has to run first",
         f"graphs/{stamp}": f"simulations/{stamp} is stale",
-        f"maps/{mapped}": f"simulations/{stamp} is stale",
+        f"maps/{mapped_name}": f"simulations/{stamp} is stale",
     }
 
 
 def test_a_networkx_file_that_is_left_out_is_named(run):
     said = []
-    made = Run(path=run.path, say=said.append).graph(networkx_limit=4089)
-    named = "graph: networkx file not written: 4,090 nodes and edges are more than --networkx-limit 4,089; open"
-    assert any(message.startswith(named) for message in said)
-    assert not (made.directory / "graph").exists()
+    made_graph = Run(path=run.path, say=said.append).graph(networkx_limit=4089)
+    refusal = "graph: networkx file not written: 4,090 nodes and edges are more than --networkx-limit 4,089; open"
+    assert any(message.startswith(refusal) for message in said)
+    assert not (made_graph.directory / "graph").exists()
 
 
 def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path):
     stamp = next(iter(run.records_of("simulate")))
-    other = shutil.copytree(run.path, tmp_path / "other")
-    for named in (stamp, str(run.path / "simulations" / stamp)):
-        assert Run(path=run.path).graph(simulation=named).directory.name == stamp
+    other_folder = shutil.copytree(run.path, tmp_path / "other")
+    for named_stamp in (stamp, str(run.path / "simulations" / stamp)):
+        assert Run(path=run.path).graph(simulation=named_stamp).directory.name == stamp
     with pytest.raises(UsageError, match="not in"):
-        Run(path=run.path).graph(simulation=str(other / "simulations" / stamp))
+        Run(path=run.path).graph(simulation=str(other_folder / "simulations" / stamp))
 
 
 def test_an_option_of_the_run_that_does_not_fit_a_given_one_is_dropped_and_named(run):
@@ -115,8 +116,8 @@ def test_an_option_of_the_run_that_does_not_fit_a_given_one_is_dropped_and_named
     python = Run(path=run.path, say=said.append)
     params = python.simulate(samples=1, duration=5, engine="event").record.params
     assert (params.samples, params.record_spikes) == (1, 0)
-    dropped = "simulate: --record-spikes 2 was recorded but is not valid with these options; its default is used"
-    assert said.count(dropped) == 1
+    dropped_text = "simulate: --record-spikes 2 was recorded but is not valid with these options; its default is used"
+    assert said.count(dropped_text) == 1
     assert "record_spikes" not in open_run(run.path).options["simulate"]
     with pytest.raises(UsageError, match="only --samples 1"):
         python.simulate(record_spikes=2)
@@ -177,12 +178,12 @@ def test_effective_options_are_printed_and_defaults_forgets_those_of_the_run(run
         "simulate: options: --duration 7",
     ]
     stamp, record = max(open_run(run.path).records_of("simulate").items())
-    there = run.record_of("prepare").details.splits["test"].shape[0]
-    assert record.params == SimulateParams(samples=there, duration=7)
-    (one,) = compare([f"{run.path}:{stamp}"])
-    assert one.differs["duration"] == 7
-    assert "initial_potential" not in one.differs
-    assert "seed" not in one.differs
+    there_shape = run.record_of("prepare").details.splits["test"].shape[0]
+    assert record.params == SimulateParams(samples=there_shape, duration=7)
+    (row,) = compare([f"{run.path}:{stamp}"])
+    assert row.differs["duration"] == 7
+    assert "initial_potential" not in row.differs
+    assert "seed" not in row.differs
 
 
 PADDED = """
@@ -200,7 +201,7 @@ def net(input_shape, num_classes):
 """
 
 
-def padded(folder):
+def pad_arrays(folder):
     """Return a run of a model that pads a layer without activation, which `parse` refuses by default."""
     (folder / "net.py").write_text(PADDED)
     return open_or_create(f"{folder / 'net.py'}:net", folder / "run", "digits")
@@ -210,7 +211,7 @@ SMALL = {"prepare": {"limit": 60, "norm_samples": 20}, "train": QUICK}
 
 
 def test_what_parse_will_refuse_is_not_trained(tmp_path):
-    run = padded(tmp_path)
+    run = pad_arrays(tmp_path)
     with run.locked(), pytest.raises(
         InputError, match="pads the output of a layer without activation"
     ):
@@ -257,10 +258,10 @@ def test_an_option_of_the_run_that_the_network_defines_has_no_effect_and_is_name
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
     """A calibrated pooling is a convolution."""
     python = Run(path=run.path)
-    parsed = python.parse(calibrate=8, max_pool="average")
+    parsed_result = python.parse(calibrate=8, max_pool="average")
     assert (
         "--max-pool average has no effect: the network has no max pooling"
-        in parsed.record.warnings
+        in parsed_result.record.warnings
     )
     built = python.graph(weights_only=True, pool_weight="one")
     assert built.record.warnings == [
@@ -272,24 +273,24 @@ def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
 def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_stage_uses_it(
     run,
 ):
-    given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
+    options_given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
-        options_with_effect(run, given)
+        options_with_effect(run, options_given)
     poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
     assert options_with_effect(run, poisson) == poisson
-    quantised = {
+    quantised_options = {
         "train": {"activation": "qcfs", "levels": 4},
         "parse": {"firing": "free"},
     }
-    assert options_with_effect(run, quantised) == quantised
+    assert options_with_effect(run, quantised_options) == quantised_options
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():
-    given = {
+    options_given = {
         "train": {"epochs": "1", "learning_rate": "1e-2"},
         "prepare": {"source": "x"},
     }
-    assert read_options(given) == {
+    assert read_options(options_given) == {
         "train": {"epochs": 1, "learning_rate": 0.01},
         "prepare": {"source": Path("x").absolute()},
     }

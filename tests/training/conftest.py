@@ -61,28 +61,39 @@ def training(data, tmp_path):
 
     def run(recipe=None, build=small_model, folder="train", **changes):
         (tmp_path / folder).mkdir(exist_ok=True)
-        given = {
+        options_given = {
             **vars(data),
             "num_classes": 3,
             "checkpoint": tmp_path / "checkpoint",
             **changes,
         }
-        classes = given.pop("num_classes")
+        classes = options_given.pop("num_classes")
         sets = [
-            LabelledPictures(given.pop(f"x_{p}"), given.pop(f"y_{p}"), 255.0, classes)
+            LabelledPictures(
+                options_given.pop(f"x_{p}"), options_given.pop(f"y_{p}"), 255.0, classes
+            )
             for p in ("train", "test")
         ]
         recipe = recipe or Recipe(epochs=2, batch_size=16, learning_rate=0.01)
-        others = {
-            name: given.pop(name)
+        other_options = {
+            name: options_given.pop(name)
             for name in TrainParams.model_fields
-            if name in given and name != "resume"
+            if name in options_given and name != "resume"
         }
         options = TrainParams(
-            **{**recipe.model_dump(), "validation_split": 0.25, "seed": 5, **others}
+            **{
+                **recipe.model_dump(),
+                "validation_split": 0.25,
+                "seed": 5,
+                **other_options,
+            }
         )
         return train(
-            build, *sets, options, model_file=tmp_path / folder / "small.h5", **given
+            build,
+            *sets,
+            options,
+            model_file=tmp_path / folder / "small.h5",
+            **options_given,
         )
 
     return run

@@ -38,7 +38,7 @@ def test_every_pixel_value_is_the_one_the_other_stages_divide_out():
 def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_repeated(
     pictures,
 ):
-    def drawn(**options):
+    def draw_batches(**options):
         dataset = training_batches(
             pictures,
             np.zeros(300, int),
@@ -55,13 +55,15 @@ def test_augmented_pictures_are_the_mirrored_and_moved_ones_with_their_border_re
     # 0.4 of 4 and of 5 pixels: at most one and two. Every crop of the edge-padded picture, mirrored or not, may come.
     possible = set()
     for source in (pictures.x[0], pictures.x[0][:, ::-1]):
-        padded = np.pad(source, ((1, 1), (2, 2), (0, 0)), mode="edge")
+        padded_images = np.pad(source, ((1, 1), (2, 2), (0, 0)), mode="edge")
         possible |= {
-            padded[i : i + 4, j : j + 5].tobytes() for i in range(3) for j in range(5)
+            padded_images[i : i + 4, j : j + 5].tobytes()
+            for i in range(3)
+            for j in range(5)
         }
     assert len(possible) == 30
-    assert drawn(flip=True, shift=0.4) == possible
-    assert drawn() == {pictures.x[0].tobytes()}
+    assert draw_batches(flip=True, shift=0.4) == possible
+    assert draw_batches() == {pictures.x[0].tobytes()}
 
 
 def test_rows_are_drawn_by_the_seed_and_kept_apart():
@@ -91,8 +93,8 @@ def test_a_cycle_takes_turns_every_two_epochs():
 
 def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
     sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
-    kept, dropped = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
-    assert (kept, dropped) == (
+    kept_options, dropped_keys = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
+    assert (kept_options, dropped_keys) == (
         {"optimizer": "sgd", "epochs": 3},
         {"momentum": 0.9, "nesterov": True},
     )

@@ -46,10 +46,10 @@ def test_a_resumed_training_continues_with_the_optimizer_and_the_batches_of_its_
     assert len(load_checkpoint(tmp_path / "checkpoint").history) == 1
     result = training(SGD, build=plain_model, resume=True)
     assert (result.document.epochs_run, result.warnings) == (3, [])
-    resumed, uninterrupted = (
+    resumed_weights, uninterrupted_weights = (
         weights(tmp_path / folder / "small.h5") for folder in ("train", "uninterrupted")
     )
-    for ours, theirs in zip(resumed, uninterrupted):
+    for ours, theirs in zip(resumed_weights, uninterrupted_weights):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
@@ -112,7 +112,7 @@ def test_without_a_checkpoint_the_training_begins_and_says_so(training):
 
 
 @pytest.fixture
-def recorded(tmp_path):
+def recorded_checkpoints(tmp_path):
     """A checkpoint of one epoch, written without Keras."""
     arrays = [np.arange(12, dtype=np.float32).reshape(3, 4), np.ones(4, np.float32)]
     checkpoint = Checkpoint(
@@ -143,7 +143,7 @@ class Harmful:
     ],
     ids=["truncated", "a pickle", "objects", "other arrays", "fewer arrays"],
 )
-@pytest.mark.usefixtures("recorded")
+@pytest.mark.usefixtures("recorded_checkpoints")
 def test_a_damaged_checkpoint_is_refused_and_runs_no_code(
     tmp_path, monkeypatch, damage
 ):

@@ -34,13 +34,13 @@ def dense_model(*units):
 
 def test_the_figures_are_those_of_the_saved_model(training, data, tmp_path):
     result = training()
-    predicted = (
+    predicted_indices = (
         keras_model(tmp_path / "train/small.h5")
         .predict(data.x_test / np.float32(255))
         .argmax(axis=1)
     )
     assert result.metrics["test_accuracy"] == pytest.approx(
-        np.mean(predicted == data.y_test), abs=1e-6
+        np.mean(predicted_indices == data.y_test), abs=1e-6
     )
     assert result.metrics["test_accuracy"] > 0.6
     metrics = json.loads((tmp_path / "train/training_metrics.json").read_text())
@@ -98,11 +98,12 @@ def test_the_weights_are_those_of_an_independent_training_loop(
         order = np.random.default_rng([5, epoch]).permutation(rows)
         starts = range(0, 90, recipe.batch_size)
         for start in starts:
-            chosen = order[start : start + recipe.batch_size]
+            chosen_samples = order[start : start + recipe.batch_size]
             now = rate(epoch + start / recipe.batch_size / len(starts))
             keras.backend.set_value(model.optimizer.learning_rate, now)
             model.train_on_batch(
-                data.x_train[chosen] / np.float32(255), data.y_train[chosen]
+                data.x_train[chosen_samples] / np.float32(255),
+                data.y_train[chosen_samples],
             )
             decay = 1 - now * recipe.weight_decay
             model.set_weights(
@@ -136,12 +137,12 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(training, tm
 def test_a_reconstruction_reports_its_mean_squared_error(training, data, tmp_path):
     result = training(build=lambda: dense_model(3, 30), num_classes=None)
     pixels = (data.x_test / np.float32(255)).reshape(40, 30)
-    drawn = keras_model(tmp_path / "train/small.h5").predict(
+    drawn_outputs = keras_model(tmp_path / "train/small.h5").predict(
         data.x_test / np.float32(255)
     )
     assert list(result.metrics) == ["test_mean_squared_error"]
     assert result.metrics["test_mean_squared_error"] == pytest.approx(
-        np.mean((drawn - pixels) ** 2), rel=1e-5
+        np.mean((drawn_outputs - pixels) ** 2), rel=1e-5
     )
 
 
@@ -160,16 +161,18 @@ def test_options_without_effect_on_these_pictures_are_named(training):
 
 
 def test_progress_counts_the_batches_of_all_epochs(training):
-    told = []
+    messages = []
     training(
         Recipe(epochs=2, batch_size=8),
         steps_per_epoch=3,
-        progress=lambda *seen: told.append(seen),
+        progress=lambda *seen: messages.append(seen),
     )
-    assert [done for done, _, _ in told] == sorted({done for done, _, _ in told})
-    assert told[-1][:2] == (6, 6)
-    assert "epoch 2/2" in told[-1][2]
-    assert "accuracy" in told[-1][2]
+    assert [done for done, _, _ in messages] == sorted(
+        {done for done, _, _ in messages}
+    )
+    assert messages[-1][:2] == (6, 6)
+    assert "epoch 2/2" in messages[-1][2]
+    assert "accuracy" in messages[-1][2]
 
 
 def test_a_training_that_diverges_ends_with_advice_and_leaves_no_model(
@@ -227,7 +230,7 @@ def test_a_file_describes_layers_as_tensorflow_2_2_does(tmp_path):
         spec.build(input_shape=spec.input_shape, num_classes=spec.num_classes),
         tmp_path / "net.h5",
     )
-    found = []
+    found_layers = []
     for path in (RECORDED / "train" / "mini_network.h5", tmp_path / "net.h5"):
         with h5py.File(str(path), "r") as file:
             layers = json.loads(file.attrs["model_config"])["config"]["layers"]
@@ -235,5 +238,7 @@ def test_a_file_describes_layers_as_tensorflow_2_2_does(tmp_path):
             layer["config"].pop(
                 "batch_input_shape", None
             )  # of the first layer, or of an InputLayer
-        found.append([layer for layer in layers if layer["class_name"] != "InputLayer"])
-    assert found[1] == found[0]
+        found_layers.append(
+            [layer for layer in layers if layer["class_name"] != "InputLayer"]
+        )
+    assert found_layers[1] == found_layers[0]

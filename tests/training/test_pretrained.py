@@ -20,22 +20,22 @@ def pictures(data, classes=3):
 def test_metrics_are_those_of_keras(data, tmp_path):
     model = small_model()
     model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
-    expected = model.evaluate(
+    expected_metrics = model.evaluate(
         data.x_test / np.float32(255), np.eye(3)[data.y_test], verbose=0
     )
     metrics, confusion = evaluate_pretrained(
         trained_network(model), pictures(data), tmp_path
     )
-    guessed = model.predict(data.x_test / np.float32(255)).argmax(axis=1)
+    guessed_indices = model.predict(data.x_test / np.float32(255)).argmax(axis=1)
     np.testing.assert_array_equal(
         confusion[:, :3],
         [
-            [((data.y_test == i) & (guessed == j)).sum() for j in range(3)]
+            [((data.y_test == i) & (guessed_indices == j)).sum() for j in range(3)]
             for i in range(3)
         ],
     )
     assert metrics == pytest.approx(
-        dict(zip(("test_loss", "test_accuracy"), expected)), rel=1e-5
+        dict(zip(("test_loss", "test_accuracy"), expected_metrics)), rel=1e-5
     )
     assert json.loads((tmp_path / "training_metrics.json").read_text()) == {
         **metrics,
@@ -50,8 +50,10 @@ def test_the_error_of_an_autoencoder_is_that_of_keras(data, tmp_path):
     metrics, _ = evaluate_pretrained(
         trained_network(model), pictures(data, None), tmp_path
     )
-    expected = np.square(model.predict(x) - x.reshape(40, -1)).mean()
-    assert metrics == {"test_mean_squared_error": pytest.approx(expected, rel=1e-5)}
+    expected_mean = np.square(model.predict(x) - x.reshape(40, -1)).mean()
+    assert metrics == {
+        "test_mean_squared_error": pytest.approx(expected_mean, rel=1e-5)
+    }
 
 
 def test_quantised_activations_are_evaluated_as_in_training(training, data, tmp_path):
@@ -70,14 +72,14 @@ def test_quantised_activations_are_evaluated_as_in_training(training, data, tmp_
             seed=0,
         )
 
-    trained, file = training(build=build), tmp_path / "train" / "small.h5"
+    trained_training, file = training(build=build), tmp_path / "train" / "small.h5"
     metrics, _ = evaluate_pretrained(read_trained(file), pictures(data), tmp_path)
-    assert metrics == pytest.approx(trained.metrics, rel=1e-5)
-    clipped = keras.models.load_model(str(file), compile=False).predict(
+    assert metrics == pytest.approx(trained_training.metrics, rel=1e-5)
+    clipped_outputs = keras.models.load_model(str(file), compile=False).predict(
         data.x_test / np.float32(255)
     )
     assert metrics["test_loss"] != pytest.approx(
-        -np.log(clipped[np.arange(40), data.y_test]).mean(), rel=1e-3
+        -np.log(clipped_outputs[np.arange(40), data.y_test]).mean(), rel=1e-3
     )
     assert json.loads((tmp_path / "training_metrics.json").read_text())["levels"] == 2
 

@@ -69,13 +69,13 @@ class Layers:
             filters=filters, kernel_size=(kernel, kernel), strides=(stride, stride), padding=padding,
         )  # fmt: skip
 
-    def pad(self, by):
+    def pad(self, margin):
         rows, columns, channels = self.shapes[self.entries[-1].name]
         return self.add(
             "ZeroPadding2D",
-            (rows + 2 * by, columns + 2 * by, channels),
+            (rows + 2 * margin, columns + 2 * margin, channels),
             {},
-            padding=((by, by), (by, by)),
+            padding=((margin, margin), (margin, margin)),
         )
 
     def pool(self, side, kind="AveragePooling2D"):
@@ -106,44 +106,48 @@ def test_memories_and_verdicts_of_300_random_networks_are_those_of_sinabs():
     assert len(RECORDED) == 300
     for number, spec in enumerate(RECORDED):
         layers = Layers(*spec["input"])
-        for one in spec["layers"]:
-            if "units" in one:
-                layers.dense(one["units"], one["bias"])
+        for layer in spec["layers"]:
+            if "units" in layer:
+                layers.dense(layer["units"], layer["bias"])
                 continue
-            if one["padding"]:
-                layers.pad(one["padding"])
-            layers.conv(one["filters"], one["kernel"], one["stride"], bias=one["bias"])
-            if one.get("pool", 1) > 1:
-                layers.pool(one["pool"])
-        found = placed(layers)
-        assert [[one.kernel, one.neurons, one.biases] for one in found.layers] == spec[
-            "memories"
-        ], number
-        assert (found.reason is None) == (spec["cores"] is not None), (
+            if layer["padding"]:
+                layers.pad(layer["padding"])
+            layers.conv(
+                layer["filters"], layer["kernel"], layer["stride"], bias=layer["bias"]
+            )
+            if layer.get("pool", 1) > 1:
+                layers.pool(layer["pool"])
+        placement = place_layers(layers)
+        assert [
+            [layer.kernel, layer.neurons, layer.biases] for layer in placement.layers
+        ] == spec["memories"], number
+        assert (placement.reason is None) == (spec["cores"] is not None), (
             number,
-            found.reason,
+            placement.reason,
         )
-        if found.reason is None:
-            assert len({*found.core}) == len(found.core)
-            for memories, core in zip(spec["memories"], found.core):
+        if placement.reason is None:
+            assert len({*placement.core}) == len(placement.core)
+            for memories, core in zip(spec["memories"], placement.core):
                 memory = SPECK.cores[core]
                 assert np.less_equal(
                     memories, [memory.kernel, memory.neurons, memory.biases]
                 ).all()
 
 
-def placed(layers):
+def place_layers(layers):
     return assign_layers(layers.network, SPECK)
 
 
 def fault(layers, name):
     """The faults of a layer, as text, after checking that the reason of the network names the first of all."""
-    placement = placed(layers)
+    placement = place_layers(layers)
     assert placement.reason is not None
-    first = next(layer for layer in placement.layers if layer.faults)
-    assert f"layer {first.name} has {first.faults[0].text}" in placement.reason
+    first_layer = next(layer for layer in placement.layers if layer.faults)
+    assert (
+        f"layer {first_layer.name} has {first_layer.faults[0].text}" in placement.reason
+    )
     (layer,) = (layer for layer in placement.layers if layer.name == name)
-    return [one.text for one in layer.faults]
+    return [one_fault.text for one_fault in layer.faults]
 
 
 def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
@@ -152,7 +156,7 @@ def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
     ):
         layers = Layers(size, size, 1)
         layers.conv(1, kernel, stride, padding)
-        (layer,) = placed(layers).layers
+        (layer,) = place_layers(layers).layers
         side, before = layer.kernel_size[0], layer.padding[0]
         outputs = layer.output[0]
         assert (size + 2 * before - side) // stride + 1 == outputs
@@ -161,29 +165,29 @@ def test_a_kernel_padded_on_both_sides_alike_reads_what_the_layer_reads():
             max((outputs - 1) * stride + kernel - size, 0) if padding == "same" else 0
         )
         for output in range(outputs):
-            wanted = range(
+            wanted_rows = range(
                 output * stride - total // 2, output * stride - total // 2 + kernel
             )
-            there = range(output * stride - before, output * stride - before + side)
-            assert {n for n in wanted if 0 <= n < size} <= {*there}
+            read_rows = range(output * stride - before, output * stride - before + side)
+            assert {n for n in wanted_rows if 0 <= n < size} <= {*read_rows}
         assert side == kernel or padding == "same"
 
 
 def test_a_sum_is_one_kernel_over_the_channels_of_its_sources():
     layers = Layers(16, 16, 2)
-    first = layers.conv(4, padding="same")
-    second = layers.conv(4, padding="same")
+    first_layer = layers.conv(4, padding="same")
+    second_layer = layers.conv(4, padding="same")
     long = layers.conv(6, padding="same", activation="linear")
-    short = layers.conv(6, 1, inputs=[first], activation="linear")
+    short = layers.conv(6, 1, inputs=[first_layer], activation="linear")
     layers.add("Add", (16, 16, 6), {}, [long, short], "sum")
     layers.add("Activation", (16, 16, 6), {}, name="relu", activation="relu")
     layers.dense(3)
-    placement = placed(layers)
+    placement = place_layers(layers)
     assert placement.reason is None
     total = placement.layers[2]
     assert [(term.source, term.shape) for term in total.terms] == [
-        (second, (16, 16, 4)),
-        (first, (16, 16, 4)),
+        (second_layer, (16, 16, 4)),
+        (first_layer, (16, 16, 4)),
     ]
     assert (total.kernel_size, total.padding, total.channels) == ((3, 3), (1, 1), 8)
     assert total.kernel == 8 * 16 * 8  # ⌈log₂ 9⌉ = 4, ⌈log₂ 6⌉ = 3
@@ -191,16 +195,16 @@ def test_a_sum_is_one_kernel_over_the_channels_of_its_sources():
 
 def test_pooling_is_on_the_way_to_each_core_that_reads_it():
     layers = Layers(16, 16, 2)
-    first = layers.conv(4, padding="same")
-    pooled = layers.pool(2)
-    one = layers.conv(3, inputs=[pooled], name="one")
-    two = layers.conv(5, inputs=[pooled], name="two")
-    layers.add("Concatenate", (6, 6, 8), {}, [one, two], "both", axis=-1)
+    first_layer = layers.conv(4, padding="same")
+    pooled_layer = layers.pool(2)
+    one_layer = layers.conv(3, inputs=[pooled_layer], name="one")
+    two = layers.conv(5, inputs=[pooled_layer], name="two")
+    layers.add("Concatenate", (6, 6, 8), {}, [one_layer, two], "both", axis=-1)
     layers.dense(3, name="out")
-    placement = placed(layers)
-    assert (placement.reason, placement.folded) == (None, {pooled: 2})
+    placement = place_layers(layers)
+    assert (placement.reason, placement.folded) == (None, {pooled_layer: 2})
     assert [(t.source, t.pooling) for layer in placement.layers for t in layer.terms] == [
-        ("input", 1), (first, 2), (first, 2), ("one", 1), ("two", 1)
+        ("input", 1), (first_layer, 2), (first_layer, 2), ("one", 1), ("two", 1)
     ]  # fmt: skip
     assert placement.layers[-1].kernel == 8 * 64 * 4  # 36 positions, 3 units
 
@@ -223,23 +227,23 @@ def test_a_depthwise_convolution_of_equal_weights_is_a_pooling():
             **config,
         )
         layers.dense(3)
-        assert [*placed(layers).folded.values()] == sides
+        assert [*place_layers(layers).folded.values()] == sides
 
 
 def test_a_pooling_composed_with_a_dense_layer_is_on_the_way_again():
-    pooled, composed = Layers(16, 16, 3), Layers(16, 16, 3)
-    for layers in (pooled, composed):
+    pooled_layers, composed_layers = Layers(16, 16, 3), Layers(16, 16, 3)
+    for layers in (pooled_layers, composed_layers):
         layers.conv(2, padding="same", name="first")
-    pooled.pool(4)
-    for layers in (pooled, composed):
+    pooled_layers.pool(4)
+    for layers in (pooled_layers, composed_layers):
         layers.dense(5, name="out")
-    kernel = pooled.entries[-1].arrays["kernel"].reshape(4, 4, 2, 5)
-    composed.entries[-1].arrays["kernel"] = (
+    kernel = pooled_layers.entries[-1].arrays["kernel"].reshape(4, 4, 2, 5)
+    composed_layers.entries[-1].arrays["kernel"] = (
         np.kron(kernel, np.ones((4, 4, 1, 1), np.float32)).reshape(-1, 5) / 16
     )
-    one, two = placed(pooled), placed(composed)
-    assert one.reason is two.reason is None
-    assert one.layers == two.layers
+    placement, two = place_layers(pooled_layers), place_layers(composed_layers)
+    assert placement.reason is two.reason is None
+    assert placement.layers == two.layers
     assert [(term.source, term.pooling) for term in two.layers[1].terms] == [
         ("first", 4)
     ]
@@ -313,7 +317,7 @@ def test_layers_that_compete_for_too_few_cores_are_named():
     for name in ("one", "two", "three"):
         layers.dense(256, name=name)  # 65,536 entries: cores 5 and 6
     layers.dense(10, name="out")
-    reason = placed(layers).reason
+    reason = place_layers(layers).reason
     assert reason == (
         "speck2f: layers one, two, three fit cores 5, 6 only, 1 too few; with at most 128 of the 256 output channels "
         "of one all fit"
@@ -322,8 +326,8 @@ def test_layers_that_compete_for_too_few_cores_are_named():
 
 def test_a_third_target_and_what_no_core_can_do_are_named():
     layers = Layers(8, 8, 1)
-    first = layers.conv(2, padding="same", name="first")
-    heads = [layers.conv(2, inputs=[first], name=f"head{n}") for n in range(3)]
+    first_layer = layers.conv(2, padding="same", name="first")
+    heads = [layers.conv(2, inputs=[first_layer], name=f"head{n}") for n in range(3)]
     layers.add("Concatenate", (6, 6, 6), {}, heads, "all", axis=-1)
     layers.dense(2, name="out")
     assert fault(layers, "first") == [
@@ -375,12 +379,12 @@ def test_integers_of_too_many_bits_are_named():
         )
     ]
     network = replace(network.with_populations(populations), weight_bits=9)
-    first, out = assign_layers(network, SPECK).layers
-    assert [one.text for one in first.faults] == [
+    first_layer, out = assign_layers(network, SPECK).layers
+    assert [fault.text for fault in first_layer.faults] == [
         "weights of 9 bits, 1 more than 8; `parse --weight-bits 8`",
         "a bias of 32,768, 17 bits, 1 more than 16; `parse --threshold-bits 16` or fewer",
     ]
-    assert [one.limit for one in out.faults] == ["weights", "threshold"]
+    assert [fault.limit for fault in out.faults] == ["weights", "threshold"]
     assert assign_layers(replace(layers.network, weight_bits=8), SPECK).reason is None
 
 
@@ -393,11 +397,11 @@ def test_recurrence_and_leaks_are_named():
     back = replace(
         out.only, input="out", delay=1, geometry=out.only.layer.geometry((2,))
     )
-    looped = replace(
+    looped_network = replace(
         out, projections=(*out.projections, back), neuron=Neuron(1.0, leak=0.9)
     )
-    placement = assign_layers(network.with_populations([hidden, looped]), SPECK)
-    assert [one.text for one in placement.layers[1].faults] == [
+    placement = assign_layers(network.with_populations([hidden, looped_network]), SPECK)
+    assert [fault.text for fault in placement.layers[1].faults] == [
         "input from out with a delay, which closes a cycle; remove it",
         "neurons with an exponential leak; train integrate-and-fire neurons",
     ]
@@ -413,15 +417,15 @@ def test_the_matching_is_a_maximum_one():
         ]
         graph = networkx.Graph(
             (("layer", layer), ("core", core))
-            for layer, of in enumerate(fits)
-            for core in of
+            for layer, fitting_cores in enumerate(fits)
+            for core in fitting_cores
         )
-        found = [
+        found_cores = [
             core for core in maximum_matching(fits, int(cores)) if core is not None
         ]
         assert (
-            len(found)
-            == len({*found})
+            len(found_cores)
+            == len({*found_cores})
             == len(networkx.max_weight_matching(graph, maxcardinality=True))
         )
 

@@ -24,9 +24,10 @@ PARSED = RECORDED / "parse" / "mini_network_parsed.h5"
 
 
 def counts_of(graph):
-    placed = MappableNetwork.of(graph)
+    placed_network = MappableNetwork.of(graph)
     return {
-        population.name: placed.spikes_of(population) for population in placed.sources
+        population.name: placed_network.spikes_of(population)
+        for population in placed_network.sources
     }
 
 
@@ -51,31 +52,33 @@ def test_synaptic_operations_are_the_spikes_at_each_synapse(tmp_path, name, codi
     build = residual if name == "residual" else NETWORKS[name]
     graph = make_graph(build(), tmp_path, coding)
     network = read_network(tmp_path / "net_parsed.h5")
-    folded = assign_layers(network, SPECK).folded
+    folded_layers = assign_layers(network, SPECK).folded
     events = np.zeros(graph.number_of_nodes())  # that each node passes on
     for population in graph.populations:
         if population.coding != "current":
             events[population.first : population.first + population.size] = (
                 population.spike_count.ravel() / SAMPLES
             )
-    wanted = Counter()
+    wanted_counts = Counter()
     for population in graph.layers:
-        at = slice(population.first, population.first + population.size)
+        neurons = slice(population.first, population.first + population.size)
         onto = [p for p in graph.projections if p.target is population]
-        if population.name in folded:
-            events[at] = 0
+        if population.name in folded_layers:
+            events[neurons] = 0
         for projection in onto:
             for batch in projection.edge_batches():
-                wanted[population.name] += events[batch.source].sum()
-                if population.name in folded:
+                wanted_counts[population.name] += events[batch.source].sum()
+                if population.name in folded_layers:
                     np.add.at(events, batch.target, events[batch.source])
     if (
         name == "branched"
     ):  # the Dense layer reads each neuron twice, which is one synapse of the graph
-        wanted["07Dense_4"] *= 2
-    found = synaptic_operations(network, folded, counts_of(graph))
-    assert found == pytest.approx({name: wanted[name] for name in found})
-    assert {*wanted} - {*found} == {*folded}
+        wanted_counts["07Dense_4"] *= 2
+    found_operations = synaptic_operations(network, folded_layers, counts_of(graph))
+    assert found_operations == pytest.approx(
+        {name: wanted_counts[name] for name in found_operations}
+    )
+    assert {*wanted_counts} - {*found_operations} == {*folded_layers}
 
 
 def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
@@ -84,10 +87,17 @@ def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
     with SynapseGraph.open(with_graph) as graph:
         cost = cost_of(network, graph, spike_times=SIMULATION / "spike_times.npz")
     sums = load_archive(SIMULATION / "spike_rate_sums.npz")
-    conv, second = sums["00Conv2D_8x8x4"].sum() / 60, sums["02Conv2D_2x2x8"].sum() / 60
-    assert [row.spikes_out for row in cost.layers] == pytest.approx([conv, second, 0])
-    assert [row.spikes_in for row in cost.layers] == pytest.approx([0, conv, second])
-    assert cost.traffic.connectivity == pytest.approx(conv + second)
+    conv, second_sum = (
+        sums["00Conv2D_8x8x4"].sum() / 60,
+        sums["02Conv2D_2x2x8"].sum() / 60,
+    )
+    assert [row.spikes_out for row in cost.layers] == pytest.approx(
+        [conv, second_sum, 0]
+    )
+    assert [row.spikes_in for row in cost.layers] == pytest.approx(
+        [0, conv, second_sum]
+    )
+    assert cost.traffic.connectivity == pytest.approx(conv + second_sum)
     assert cost.traffic.synaptic_operations == pytest.approx(
         sum(row.synaptic_operations for row in cost.layers)
     )
@@ -107,12 +117,12 @@ def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
         == events[busiest.core, busiest.sample, busiest.step]
     )
     steps = range(int(times["num_steps"]))
-    each = [
+    each_events = [
         max(events[number, sample, step] for number in core.values())
         for sample in (0, 1)
         for step in steps
     ]
-    assert busiest.mean == pytest.approx(np.mean(each))
+    assert busiest.mean == pytest.approx(np.mean(each_events))
     assert busiest.samples == [0, 1]
 
 
