@@ -271,7 +271,6 @@ ROWS = [
     (f"{PARSE} list.keras", 3, "list.keras", "16,000,003 bytes of config.json"),
     (f"{NIR} pool.nir", 3, "pool.nir", "100000×100000"),
     (f"{NIR} dilated.nir", 6, "dilated.nir", "outputs of node window"),
-    (f"{NIR} groups.nir", 3, "groups.nir", "200,000,000 weights"),
     (f"{NIR} text.nir", 3, "text.nir", "1,000,000,"),
     (f"{PARSE} several.h5", 3, "several.h5", "40,000,200,000 weights"),
     (f"{PARSE} padded.onnx", 6, "padded.onnx", "40,003,200,064 outputs"),
@@ -386,11 +385,6 @@ def folder(tmp_path_factory):
         "bias": np.zeros(1),
         "groups": 1,
     }
-    many = {
-        "weight": np.ones((10_000, 2, 1, 1), np.float16),
-        "bias": np.zeros(10_000),
-        "groups": 10_000,
-    }
     windows = {
         "pool": {**pairs, "type": "AvgPool2d", "kernel_size": np.array([10**5, 10**5])},
         "dilated": {
@@ -398,7 +392,6 @@ def folder(tmp_path_factory):
             "dilation": np.array([2**40, 2**40]),
             "padding": np.array([2**41, 2**41]),
         },
-        "groups": {**kernel, **many},
     }
     neuron = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
     shapes = {
@@ -406,7 +399,6 @@ def folder(tmp_path_factory):
         "shape": [HUGE],
         "stored": [8],
         "text": [8],
-        "groups": [20_000, 1, 1],
     }
     for name in (*shapes, "pool", "dilated"):
         shape = shapes.get(name, [2, 8, 8])

@@ -226,9 +226,9 @@ def _decay(result: StageResult) -> List[str]:
         for name, (low, high) in factors.items():
             text = f"{name} {low:.6g}"
             cells.append(f"{text} to {high:.6g}" if high > low else text)
-        if population in details.thresholds:
+        if details.thresholds is not None and population in details.thresholds:
             cells.append(f"threshold {details.thresholds[population]}")
-        if population in details.exponents:
+        if details.exponents is not None and population in details.exponents:
             cells.append(f"weights / 2^{details.exponents[population]}")
         rows.append(cells)
     columns = max(map(len, rows), default=0)

@@ -89,8 +89,9 @@ class ParseDetails(Record):
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     fidelity: Optional[Fidelity] = None
     decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
-    thresholds: Dict[str, str] = Field(default_factory=dict)
-    exponents: Dict[str, int] = Field(default_factory=dict)
+    # Of fixed-point neurons
+    thresholds: Optional[Dict[str, str]] = None
+    exponents: Optional[Dict[str, int]] = None
 
 
 SUMMARY = view(
@@ -295,8 +296,8 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
             neurons=network.neurons,
             synapses=synapses,
             decay=decay,
-            thresholds=thresholds,
-            exponents=model.exponents,
+            thresholds=thresholds or None,
+            exponents=model.exponents or None,
         )
 
 
