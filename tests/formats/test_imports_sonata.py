@@ -84,7 +84,9 @@ def test_a_network_of_bmtk(tmp_path):
                 ids,
                 np.linspace(0, 9, ids.size),
             )
-    found, notes = import_anew(folder, tmp_path, rates=tmp_path / "spikes.h5", steps=100)
+    found, notes = import_anew(
+        folder, tmp_path, rates=tmp_path / "spikes.h5", steps=100
+    )
     expected = read_by_bmtk(folder, {"lgn": 0, "v1": 20})
     with found:
         source, target, weight, _ = all_edges(found)
@@ -537,7 +539,9 @@ def test_reports_of_each_layout_are_added_up_each_for_its_population(tmp_path):
         assert found.recording.num_timesteps == 100
     assert notes == ("delays are not read", MERGED)
     twice = [given[0], given[1], tmp_path / "new.h5:cells"]
-    assert_refused(folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError)
+    assert_refused(
+        folder / "edges.h5", "new.h5: given twice", rates=twice, error=UsageError
+    )
 
 
 def test_a_report_without_names_is_that_of_the_only_population(tmp_path):

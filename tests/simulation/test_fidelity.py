@@ -62,7 +62,7 @@ def convert_model(trained_data, target, **options):
     settings = ConversionSettings(
         **{"max_pool": "exact", "rectify_linear": True, **options}
     )
-    result = conversion.converted(
+    result = conversion.convert_files(
         model, target, x_norm=pixels, settings=settings, pixel_scale=16
     )
     return result, measure_fidelity(trained_network(model), result.changes, pixels, y)
@@ -256,7 +256,7 @@ def test_errors_of_a_network_that_reproduces_its_input(tmp_path):
     x = random.random((SAMPLES, 4, 4, 1)).astype(np.float32)
     copy = keras.models.clone_model(model)
     settings = ConversionSettings(max_pool="average")
-    result = conversion.converted(model, tmp_path, x_norm=x, settings=settings)
+    result = conversion.convert_files(model, tmp_path, x_norm=x, settings=settings)
     averaged_model = keras.Sequential(
         [*copy.layers[:1], LAYERS.AveragePooling2D(2), *copy.layers[2:]]
     )
