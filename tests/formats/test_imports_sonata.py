@@ -9,7 +9,7 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork
-from tests.formats.mapped import CHIP, costs_of, import_anew, assert_refused
+from tests.formats.mapped import CHIP, assert_refused, costs_of, import_anew
 from tests.graph.edges import all_edges
 
 

@@ -15,7 +15,7 @@ from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.onnx_model import outputs_of_file, read_onnx
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.read_model import read_trained
-from tests.model_files.conftest import outputs, assert_refused
+from tests.model_files.conftest import assert_refused, outputs
 
 RANDOM = np.random.default_rng(5)
 

@@ -406,7 +406,11 @@ class _Parser:
         if isinstance(value, Affine):
             return value
         if isinstance(value, Deferred):
-            composed_layer = self._scaled_units(value) or pad_sum(value)
+            composed_layer = (
+                self._scaled_units(value)
+                or pad_sum(value)
+                or self._scaled_maximum(value)
+            )
             if composed_layer is not None:
                 return composed_layer
             if not self._rectify_linear:
@@ -634,6 +638,28 @@ class _Parser:
         volume = self._builder.add_layer(value, volumes)
         kernel = Kernel(IDENTITY, scale.astype(np.float32), value.position)
         return Affine((Term(volume, kernel),), shift, value.shape)
+
+    def _scaled_maximum(self, value: Deferred) -> Optional[Affine]:
+        """Return a max pooling of a volume with scaled channels as an affine value.
+
+        The maximum is taken before the scale, which is not negative. Return None for
+        any other deferred layer.
+        """
+        if not isinstance(value.layer, MaxPooling2D) or value.outside is not None:
+            return None
+        [part] = value.inputs
+        scaled_part = scaled_volume(part)
+        if scaled_part is None or isinstance(part, Volume):
+            return None
+        channels = value.shape[-1]
+        scales = scaled_part.scale.reshape(-1, channels)
+        shifts = scaled_part.shift.reshape(-1, channels)
+        if (scales != scales[0]).any() or (shifts != shifts[0]).any():
+            return None
+        _refuse_negative(scales[0])
+        volume = self._builder.add_layer(value, [scaled_part.volume])
+        kernel = Kernel(IDENTITY, scales[0].astype(np.float32), value.position)
+        return Affine((Term(volume, kernel),), shifts[0], value.shape)
 
 
 def _with_inputs(

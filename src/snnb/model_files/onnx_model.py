@@ -295,7 +295,7 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
 
 
 # Operators that are read where all inputs are constants, as of a computed shape
-CONSTANT_OPERATORS = ("Constant", "Gather", "Slice")
+CONSTANT_OPERATORS = ("Constant", "ConstantOfShape", "Gather", "Slice")
 PICTURE_OPERATORS = (
     *("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "MaxPool"),
 )
