@@ -168,8 +168,8 @@ class _Simulated:
         bias = np.zeros((), np.int64) if layer.bias is None else layer.bias
         bias = np.trunc(np.asarray(bias)).astype(np.int64)
         if layer.kind == "input":
-            weight = int(layer.weight)
-            bias = np.trunc(2 * weight * x - weight + int(bias)).astype(np.int64)
+            weight = layer.weight.item()
+            bias = np.trunc(2 * weight * x - weight + bias.item()).astype(np.int64)
         elif bias.size > 1:
             bias = bias.reshape((-1,) + (1,) * (len(layer.shape) - 1))
         self._cell = _Cell(layer, layer.shape, bias)
