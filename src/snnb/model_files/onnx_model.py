@@ -297,7 +297,11 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
 # Operators that are read where all inputs are constants, as of a computed shape
 CONSTANT_OPERATORS = ("Constant", "ConstantOfShape", "Gather", "Slice")
 PICTURE_OPERATORS = (
-    *("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "MaxPool"),
+    "AveragePool",
+    "Conv",
+    "ConvTranspose",
+    "GlobalAveragePool",
+    "MaxPool",
 )
 CONSTANT_BYTES = 8  # of a number of a constant in memory
 ELEMENTWISE_OPERATORS = ("Add", "Cast", "Div", "Identity", "Mul", "Sub")

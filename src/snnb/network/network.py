@@ -147,6 +147,11 @@ class Population(Volume):
         return self.neuron is None or self.neuron.spikes
 
     @property
+    def fixed_point(self) -> bool:
+        """Whether its neurons compute with fixed-point numbers, see `Neuron`."""
+        return self.neuron is not None and self.neuron.fixed_point
+
+    @property
     def coding(self) -> str:
         """Kind of output.
 
@@ -274,7 +279,7 @@ class Network:
     @property
     def fixed_point(self) -> bool:
         """Whether its neurons are fixed-point neurons, see `Neuron`."""
-        return self.output.neuron is not None and self.output.neuron.fixed_point
+        return self.output.fixed_point
 
     @property
     def rounds_pixels(self) -> bool:

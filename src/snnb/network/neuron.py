@@ -13,12 +13,10 @@ from snnb.network.geometry import Shape
 
 Numbers = Union[float, np.ndarray]
 
-# Of fixed-point neurons: steps of a unit of potentials and currents,
+# Numbers of fixed-point neurons. Potentials and currents are multiples of 1 / FRACTION
 FRACTION = 64
-# largest synaptic current: 24 bits, of which 6 are the fraction,
-CURRENT_LIMIT = 2.0**17
-# and largest sum of weights in a step, in 24 bits without a fraction
-SUM_LIMIT = 2.0**23
+CURRENT_LIMIT = 2.0**17  # of a synaptic current: 24 bits, of which 6 are the fraction
+SUM_LIMIT = 2.0**23  # of the weights of a step: 24 bits without a fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +39,15 @@ class Neuron:
     Neurons of Lava and Loihi 2 (`fixed_point`) compute with fixed-point numbers, whose
     unit 1 has `FRACTION` steps. With z(y), y rounded towards 0 to such a step:
 
-        x = Σ over projections of ⌊sum of weights⌋, rounded towards 0, in 24 bits
-        i ← z(κ i) + g_i x;  beyond ±`CURRENT_LIMIT` it wraps around once
-        v ← z(λ v) + g i + c, limited to ±(`CURRENT_LIMIT` - 1 / `FRACTION`)
+        x = Σ over projections of ⌊Σ weights of spikes⌋, which wraps around at
+            ±`SUM_LIMIT`; of a constant input, its current and the bias, rounded
+            towards 0
+        i ← z(κ i) + x, which wraps around once beyond ±`CURRENT_LIMIT`
+        v ← z(λ v) + i + c, limited to ±(`CURRENT_LIMIT` - 1 / `FRACTION`)
         spike where v ≥ θ; there v ← reset
 
-    They have a synaptic current and a reset, λ and κ are multiples of 2⁻¹², the gains
-    are 1, and c and θ multiples of a step: then float64 holds all numbers exactly.
+    They have a synaptic current and a reset. λ and κ are multiples of 2⁻¹², c and θ of
+    1 / `FRACTION`; then float64 holds all numbers exactly. The gains are not used.
 
     Each number is converted to float64, and broadcasts to the shape of the population:
     a number, one for each channel (the last axis), or one for each neuron.
@@ -67,7 +67,7 @@ class Neuron:
     # False: a leaky integrator, which is read by its potential; threshold and reset do
     # not act
     spikes: bool = True
-    fixed_point: bool = False
+    fixed_point: bool = False  # whether they compute with fixed-point numbers
 
     def __post_init__(self) -> None:
         for field in FIELDS.values():

@@ -12,8 +12,8 @@ reads; its datasets are the arrays (kernel, bias, initial_potential, threshold).
 has a number for each channel, or for each neuron. The configuration of a delayed
 projection also has `delay`, in time steps, and `input_shape`, since it may read a later
 layer; its bias is the dataset `delayed_bias`. The configuration of a population with a
-neuron model has `spikes`, and `fixed_point` if it is true; the numbers of the model (`snnb.network.neuron.Neuron`) are
-the datasets `neuron_threshold`, `neuron_leak` ….
+neuron model has `spikes`, and `fixed_point` if it is true; the numbers of the model
+(`snnb.network.neuron.Neuron`) are the datasets `neuron_threshold`, `neuron_leak` ….
 """
 
 import json

@@ -145,8 +145,8 @@ def compose_kernels(
     """Return the kernel that equals two in sequence, with float64 weights.
 
     It is diagonal if both are, or if the second one has as many groups as the first one
-    has channels. `is_exact_at_borders` states whether the result also
-    holds where the second kernel reads zeros around its input.
+    has channels. `is_exact_at_borders` states whether the result also holds where the
+    second kernel reads zeros around its input.
     """
     rows = place_taps(first_kernel, second_kernel, 0)
     columns = place_taps(first_kernel, second_kernel, 1)

@@ -708,7 +708,7 @@ def _add_selected(
 
 
 @inner
-def add_entries(
+def _add_entries(
     currents: np.ndarray,
     stride: int,
     entries: InputEntries,
@@ -866,6 +866,20 @@ def _add_products(
 
 
 @inner
+def set_currents(
+    currents: np.ndarray,
+    constant_current: np.ndarray,
+    steps: int,
+    stride: int,
+) -> None:
+    """Set the currents of some steps to the constant current of each neuron."""
+    for step in range(steps):
+        for neuron in range(0, stride, WORD_SIZE):
+            constant = load(constant_current, neuron, WORD_VECTORS)
+            store(currents, step * stride + neuron, constant)
+
+
+@inner
 def add_spikes(
     bits: np.ndarray,
     currents: np.ndarray,
@@ -935,15 +949,12 @@ def simulate_weighted(
             end = min(start + chunk_steps, bits.shape[1])
             steps = end - start
             if changes:
-                for step in range(steps):
-                    for neuron in range(0, size, WORD_SIZE):
-                        constant = load(constant_current, neuron, WORD_VECTORS)
-                        store(currents, step * size + neuron, constant)
+                set_currents(currents, constant_current, steps, size)
                 if inputs is not None:
                     for i in range(len(inputs)):
                         if inputs[i].step_start.shape[1]:
                             entry_start = inputs[i].step_start[sample, start : end + 1]
-                            add_entries(currents, size, inputs[i], entry_start)
+                            _add_entries(currents, size, inputs[i], entry_start)
                 for i in range(len(tables)):
                     spikes = sources[i][sample, start:end]
                     add_spikes(spikes, currents, size, tables[i], spike_list)

@@ -49,6 +49,7 @@ from snnb.simulation.engines.event.loop_arrays import (
     ProjectionTable,
     align,
     fill_up,
+    pack_bits,
     round_up,
     zeros,
 )
@@ -71,7 +72,8 @@ CURRENTS_BYTES = 256 << 10
 # If the weights take more than this multiple of them, more steps are computed together:
 # weights that do not fit into the cache are read from memory once for all of them.
 WEIGHTS_PER_CURRENTS = 8
-# Tables of a population that are compiled separately, see `can_merge`
+# Most tables of a population, see `can_merge`. With a third one, the loop takes 0.8 s
+# more to compile than with two, with 16 of them 14 s.
 MOST_TABLES = 2
 NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
@@ -179,8 +181,8 @@ class WeightedSimulator:
         # It takes at least one input if any population of the network reads one.
         self._no_inputs = (make_empty_entries(real),) if changing_volumes else None
         self._changes = bool(projections or self.input_projections)
-        divisors = fill_up(list_divisors(population, real))
-        divisors[population.size :] = 1
+        self._divisors = fill_up(list_divisors(population, real))
+        self._divisors[population.size :] = 1
         self._neurons = round_up(population.size)
         self._largest_source = find_largest_source(network, self.sources)
         if self._merged_neurons is not None:
@@ -191,11 +193,6 @@ class WeightedSimulator:
         self._chunk_steps = max(1, currents_bytes // step_bytes)
         self._buffers = buffers
         self._loop = typed_once(compiled_loops.simulate_weighted)
-        # What the loop does with the sums of weights
-        self._operation: Union[np.ndarray, bool] = divisors
-        if is_fixed_point(population):
-            self._loop = typed_once(fixed_point_loops.simulate_fixed_point)
-            self._operation = sums_have_fractions(population)
 
     def simulate(
         self,
@@ -218,23 +215,73 @@ class WeightedSimulator:
         bits
             Output, the spikes of the population, uint64 (samples, steps, words).
         """
-        samples, steps, _ = bits.shape
-        if not sources:
-            sources = [np.zeros((samples, steps, 0), np.uint64)]
-        if self._merged_neurons is not None:
-            sources = [np.concatenate(sources, axis=2) & self._merged_neurons]
-        chunk_steps = min(self._chunk_steps, steps)
-        currents_size = chunk_steps * self._neurons + WORD_SIZE if self._changes else 0
-        list_size = self._largest_source + SPARE_ENTRIES
+        currents, spike_list = self._take_buffers(bits.shape[1])
         self._loop(
-            tuple(sources),
+            self._join_sources(sources, bits),
             self._tables,
             inputs or self._no_inputs,
             neurons,
             bits,
-            self._operation,
-            self._buffers.currents(currents_size),
-            self._buffers.spike_list((chunk_steps + 1) * list_size),
+            self._divisors,
+            currents,
+            spike_list,
+        )
+
+    def _join_sources(
+        self,
+        sources: Sequence[np.ndarray],
+        bits: np.ndarray,
+    ) -> Tuple[np.ndarray, ...]:
+        """Return the spikes of each table, of the samples and steps of `bits`."""
+        if not sources:
+            samples, steps, _ = bits.shape
+            return (np.zeros((samples, steps, 0), np.uint64),)
+        if self._merged_neurons is not None:
+            return (np.concatenate(sources, axis=2) & self._merged_neurons,)
+        return tuple(sources)
+
+    def _take_buffers(self, steps: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the buffers of currents and of lists of spikes for some steps."""
+        chunk_steps = min(self._chunk_steps, steps)
+        currents_size = chunk_steps * self._neurons + WORD_SIZE if self._changes else 0
+        list_size = self._largest_source + SPARE_ENTRIES
+        currents = self._buffers.currents(currents_size)
+        return currents, self._buffers.spike_list((chunk_steps + 1) * list_size)
+
+
+class FixedPointSimulator(WeightedSimulator):
+    """Simulates a population of fixed-point neurons, which reads spikes only."""
+
+    def __init__(
+        self,
+        network: Network,
+        population: Population,
+        amplitudes: Dict[str, Set[float]],
+        buffers: Buffers,
+    ) -> None:
+        """Prepare the tables; `amplitudes` is that of `spike_amplitudes`."""
+        super().__init__(network, population, amplitudes, set(), buffers)
+        self._loop = typed_once(fixed_point_loops.simulate_fixed_point)
+        self._rounds_sums = rounds_each_sum(population)
+
+    def simulate(
+        self,
+        sources: Sequence[np.ndarray],
+        inputs: Tuple[InputEntries, ...],
+        neurons: Neurons,
+        pooling: PoolingState,
+        bits: np.ndarray,
+    ) -> None:
+        """See `WeightedSimulator`; there are no `inputs`."""
+        currents, spike_list = self._take_buffers(bits.shape[1])
+        self._loop(
+            self._join_sources(sources, bits),
+            self._tables,
+            neurons,
+            bits,
+            self._rounds_sums,
+            currents,
+            spike_list,
         )
 
 
@@ -346,7 +393,7 @@ def can_merge(population: Population, projections: List[SpikeProjection]) -> boo
     The loops are compiled for each number of tables, which takes the longer the more
     there are: as many as a dense layer has delays. The order of the sums is the same.
     """
-    if len(projections) <= MOST_TABLES or sums_have_fractions(population):
+    if len(projections) <= MOST_TABLES or rounds_each_sum(population):
         return False
     amplitudes = {projection.amplitude for projection in projections}
     is_dense = all(p.projection.layer.kind == "Dense" for p in projections)
@@ -367,12 +414,11 @@ def merge_projections(
         kernels.append(kernel)
     merged_kernel = np.concatenate(kernels)
     has_weights = merged_kernel.any(axis=1)
-    octets = np.packbits(has_weights, bitorder="little")
     layer = projections[0].projection.layer
     geometry = layer.geometry((len(merged_kernel),))
     return MergedProjections(
         projection=Projection("", layer, geometry, merged_kernel),
-        neurons=octets.view("<u8").astype(np.uint64),
+        neurons=pack_bits(has_weights),
     )
 
 
@@ -569,6 +615,8 @@ class EventNetwork:
             if population.counts_largest:
                 return LargestCountSimulator(network, projection, self.buffers)
             return LeadingInputSimulator(network, projection, self.buffers)
+        if population.fixed_point:
+            return FixedPointSimulator(network, population, amplitudes, self.buffers)
         changing_volumes = set(self.input_places)
         return WeightedSimulator(
             network,
@@ -589,7 +637,7 @@ class EventNetwork:
         currents: Dict[str, np.ndarray] = {}
         for population in self._constant_sums.populations:
             current = self._constant_sums.sum_currents(population, values)
-            if is_fixed_point(population):
+            if population.fixed_point:
                 bias = self.state.neurons[population.name].parameters.bias
                 current[:, : bias.size] = np.trunc(current[:, : bias.size] + bias)
             currents[population.name] = current
@@ -608,15 +656,13 @@ def make_component(volumes: List[Volume]) -> Component:
     return Component(volumes, is_stepwise)
 
 
-def is_fixed_point(population: Population) -> bool:
-    """Whether a population has fixed-point neurons."""
-    return population.neuron is not None and population.neuron.fixed_point
+def rounds_each_sum(population: Population) -> bool:
+    """Whether the sums of several projections are rounded before they are added.
 
-
-def sums_have_fractions(population: Population) -> bool:
-    """Whether a weight of a population of several projections is not whole."""
+    They are those of fixed-point neurons, if a weight is not whole.
+    """
     projections = population.projections
-    if len(projections) == 1:
+    if not population.fixed_point or len(projections) == 1:
         return False
     return any((np.asarray(p.kernel) % 1).any() for p in projections)
 

@@ -48,6 +48,8 @@ from snnb.simulation.engines.event.loop_arrays import (
     WORD_SIZE,
     InputEntries,
     count_words,
+    pack_bits,
+    unpack_bits,
 )
 from snnb.simulation.settings import SimulationSettings
 
@@ -459,14 +461,8 @@ class SampleGroup:
 
     def _pack_input(self, x: InputSteps, steps: ChunkSteps) -> np.ndarray:
         """Return the input in some steps, each entry of which is a spike."""
-        network = self._event_network.network
         frames = x.frames(steps.first_step, steps.first_step + steps.number)
-        samples, count, *_ = frames.shape
-        words = count_words(network.input.size)
-        is_spike = np.zeros((samples, count, words * WORD_SIZE), np.bool_)
-        is_spike[:, :, : network.input.size] = frames.reshape(samples, count, -1)
-        octets = np.packbits(is_spike, axis=-1, bitorder="little")
-        return octets.view("<u8").astype(np.uint64)
+        return pack_bits(frames.reshape(*frames.shape[:2], -1) != 0)
 
     def _draw_input(self, steps: ChunkSteps) -> np.ndarray:
         """Draw the spikes of Poisson input in some steps, and count them."""
@@ -479,11 +475,9 @@ class SampleGroup:
         for start in range(0, steps.number, drawn_steps):
             count = min(drawn_steps, steps.number - start)
             random_spikes = self._input_streams.poisson(self._x, rate, count)
-            is_spike = np.zeros((samples, count, bits.shape[2] * WORD_SIZE), np.bool_)
-            is_spike[:, :, :inputs] = random_spikes.reshape(samples, count, inputs)
-            self.input_counts += is_spike[:, :, :inputs].sum(axis=1)
-            octets = np.packbits(is_spike, axis=-1, bitorder="little")
-            bits[:, start : start + count] = octets.view("<u8")
+            is_spike = random_spikes.reshape(samples, count, inputs)
+            self.input_counts += is_spike.sum(axis=1)
+            bits[:, start : start + count] = pack_bits(is_spike)
         return bits
 
     def _renumber(
@@ -547,9 +541,3 @@ class SampleGroup:
             readout[:, 0] += self.readout
             np.cumsum(readout, axis=1, out=readout)
         self.readout[:] = readout[:, -1]
-
-
-def unpack_bits(bits: np.ndarray) -> np.ndarray:
-    """Return spikes as booleans: (samples, steps, neurons), filled up."""
-    octets = bits.astype("<u8", copy=False).view(np.uint8)
-    return np.unpackbits(octets, axis=-1, bitorder="little").view(np.bool_)

@@ -4,22 +4,21 @@ Its currents are computed as those of `simulate_weighted`, and all its numbers a
 float64, which holds them exactly; see `snnb.network.neuron.Neuron`.
 """
 
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 
 from snnb.core.compiled import compiled, inner
 from snnb.network.neuron import CURRENT_LIMIT, FRACTION, SUM_LIMIT
 from snnb.simulation.engines.event.compiled_loops import (
-    add_entries,
     add_spike_counts,
     add_spikes,
     count_differences,
+    set_currents,
 )
 from snnb.simulation.engines.event.loop_arrays import (
     WORD_SIZE,
     WORD_VECTORS,
-    InputEntries,
     Neurons,
     ProjectionTable,
 )
@@ -42,7 +41,6 @@ POTENTIAL_LIMIT = CURRENT_LIMIT - 1 / FRACTION
 def simulate_fixed_point(
     sources: Tuple[np.ndarray, ...],
     tables: Tuple[ProjectionTable, ...],
-    inputs: Optional[Tuple[InputEntries, ...]],
     neurons: Neurons,
     bits: np.ndarray,
     rounds_sums: bool,
@@ -51,8 +49,9 @@ def simulate_fixed_point(
 ) -> None:
     """Simulate a population of fixed-point neurons.
 
-    The constant current of the neurons includes their bias, and is whole.
-    `rounds_sums`: the sum of each projection is rounded down, not only that of all. See
+    An input that changes from step to step is spikes, as a source. The constant current
+    of the neurons includes their bias, and is whole. `rounds_sums` states whether the
+    sum of each projection is rounded down, and not only that of all. See
     `simulate_weighted` for the other arguments.
     """
     size = neurons.state.potential.shape[1]
@@ -65,17 +64,7 @@ def simulate_fixed_point(
             end = min(start + chunk_steps, bits.shape[1])
             steps = end - start
             if changes:
-                for step in range(steps):
-                    for neuron in range(0, size, WORD_SIZE):
-                        constant = load(constant_current, neuron, WORD_VECTORS)
-                        store(currents, step * size + neuron, constant)
-                if inputs is not None:
-                    for i in range(len(inputs)):
-                        if inputs[i].step_start.shape[1]:
-                            entry_start = inputs[i].step_start[sample, start : end + 1]
-                            add_entries(currents, size, inputs[i], entry_start)
-                            if rounds_sums:
-                                _round_sums_down(currents, steps * size)
+                set_currents(currents, constant_current, steps, size)
                 for i in range(len(tables)):
                     spikes = sources[i][sample, start:end]
                     add_spikes(spikes, currents, size, tables[i], spike_list)

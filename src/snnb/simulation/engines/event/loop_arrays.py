@@ -287,6 +287,18 @@ def fill_up(values: np.ndarray) -> np.ndarray:
     return copy
 
 
+def pack_bits(spikes: np.ndarray) -> np.ndarray:
+    """Return spikes as words: bool (..., neurons) becomes uint64 (..., words)."""
+    octets = np.packbits(fill_up(spikes), axis=-1, bitorder="little")
+    return octets.view("<u8").astype(np.uint64, copy=False)
+
+
+def unpack_bits(words: np.ndarray) -> np.ndarray:
+    """Return spikes as booleans: uint64 (..., words) becomes (..., neurons), filled up."""
+    octets = words.astype("<u8", copy=False).view(np.uint8)
+    return np.unpackbits(octets, axis=-1, bitorder="little").view(np.bool_)
+
+
 class Buffers(threading.local):
     """Buffers of each thread.
 

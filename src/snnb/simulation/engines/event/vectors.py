@@ -204,44 +204,54 @@ def round_down(typing, vectors):  # type: ignore[no-untyped-def]
     return vectors(vectors), generate
 
 
+def _apply_with_number(vectors, number_type, operate):  # type: ignore[no-untyped-def]
+    """Return the signature and the code of a function of `Vectors` and a number.
+
+    `operate(builder, vector, numbers)` returns its result for one LLVM vector, given an
+    LLVM vector with the number in all places.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        number = context.cast(builder, args[1], number_type, vectors.real)
+        numbers = _repeat(builder, number, vectors.llvm_vector)
+        split_vectors = _split(builder, args[0])
+        return _join(builder, [operate(builder, v, numbers) for v in split_vectors])
+
+    return vectors(vectors, number_type), generate
+
+
+def _truncate(builder, vector, fractions):  # type: ignore[no-untyped-def]
+    whole = _call(builder, "trunc", [builder.fmul(vector, fractions)])
+    return builder.fdiv(whole, fractions)
+
+
 @intrinsic
 def truncate(typing, vectors, fraction):  # type: ignore[no-untyped-def]
     """Return `vectors` rounded towards 0 to multiples of 1 / `fraction`, a power of 2."""
+    return _apply_with_number(vectors, fraction, _truncate)
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        number = context.cast(builder, args[1], fraction, vectors.real)
-        fractions = _repeat(builder, number, vectors.llvm_vector)
-        one = ir.Constant(number.type, 1.0)
-        step = builder.fdiv(one, number)
-        steps = _repeat(builder, step, vectors.llvm_vector)
-        results = []
-        for vector in _split(builder, args[0]):
-            whole = _call(builder, "trunc", [builder.fmul(vector, fractions)])
-            results.append(builder.fmul(whole, steps))
-        return _join(builder, results)
 
-    return vectors(vectors, fraction), generate
+def _wrap_once(builder, vector, limits):  # type: ignore[no-untyped-def]
+    range_lengths = builder.fadd(limits, limits)
+    is_above = builder.fcmp_ordered(">", vector, limits)
+    is_below = builder.fcmp_ordered("<=", vector, builder.fneg(limits))
+    decreased = builder.fsub(vector, range_lengths)
+    increased = builder.fadd(vector, range_lengths)
+    wrapped = builder.select(is_below, increased, vector)
+    return builder.select(is_above, decreased, wrapped)
 
 
 @intrinsic
 def wrap_once(typing, vectors, limit):  # type: ignore[no-untyped-def]
-    """Return `vectors` less 2 `limit` above `limit`, and plus it up to -`limit`."""
+    """Return `vectors`, less 2 `limit` above `limit`, and plus it up to -`limit`."""
+    return _apply_with_number(vectors, limit, _wrap_once)
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        number = context.cast(builder, args[1], limit, vectors.real)
-        limits = _repeat(builder, number, vectors.llvm_vector)
-        range_lengths = builder.fadd(limits, limits)
-        results = []
-        for vector in _split(builder, args[0]):
-            is_above = builder.fcmp_ordered(">", vector, limits)
-            is_below = builder.fcmp_ordered("<=", vector, builder.fneg(limits))
-            decreased = builder.fsub(vector, range_lengths)
-            increased = builder.fadd(vector, range_lengths)
-            wrapped = builder.select(is_below, increased, vector)
-            results.append(builder.select(is_above, decreased, wrapped))
-        return _join(builder, results)
 
-    return vectors(vectors, limit), generate
+def _wrap(builder, vector, limits):  # type: ignore[no-untyped-def]
+    range_lengths = builder.fadd(limits, limits)
+    ratios = builder.fdiv(builder.fadd(vector, limits), range_lengths)
+    turns = _call(builder, "floor", [ratios])
+    return builder.fsub(vector, builder.fmul(turns, range_lengths))
 
 
 @intrinsic
@@ -250,38 +260,21 @@ def wrap(typing, vectors, limit):  # type: ignore[no-untyped-def]
 
     The modulus is 2 `limit`, a power of 2.
     """
+    return _apply_with_number(vectors, limit, _wrap)
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        number = context.cast(builder, args[1], limit, vectors.real)
-        limits = _repeat(builder, number, vectors.llvm_vector)
-        range_lengths = builder.fadd(limits, limits)
-        results = []
-        for vector in _split(builder, args[0]):
-            ratios = builder.fdiv(builder.fadd(vector, limits), range_lengths)
-            turns = _call(builder, "floor", [ratios])
-            excess = builder.fmul(turns, range_lengths)
-            results.append(builder.fsub(vector, excess))
-        return _join(builder, results)
 
-    return vectors(vectors, limit), generate
+def _clip(builder, vector, limits):  # type: ignore[no-untyped-def]
+    lower_limits = builder.fneg(limits)
+    is_above = builder.fcmp_ordered(">", vector, limits)
+    is_below = builder.fcmp_ordered("<", vector, lower_limits)
+    upper = builder.select(is_above, limits, vector)
+    return builder.select(is_below, lower_limits, upper)
 
 
 @intrinsic
 def clip(typing, vectors, limit):  # type: ignore[no-untyped-def]
     """Return the nearest numbers to those of `vectors` from -`limit` to `limit`."""
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        number = context.cast(builder, args[1], limit, vectors.real)
-        limits = _repeat(builder, number, vectors.llvm_vector)
-        results = []
-        for vector in _split(builder, args[0]):
-            is_above = builder.fcmp_ordered(">", vector, limits)
-            is_below = builder.fcmp_ordered("<", vector, builder.fneg(limits))
-            upper = builder.select(is_above, limits, vector)
-            results.append(builder.select(is_below, builder.fneg(limits), upper))
-        return _join(builder, results)
-
-    return vectors(vectors, limit), generate
+    return _apply_with_number(vectors, limit, _clip)
 
 
 @intrinsic
