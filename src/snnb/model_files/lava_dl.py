@@ -9,11 +9,18 @@ read i steps later in layer i.
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple, Type
+from typing import Dict, List, Optional, Tuple, Type
 
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.model_files.channels_first import (
+    ChannelsFirst,
+    fit_samples,
+    list_places,
+    rows_first,
+    volume_of,
+)
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.lava_file import (
     CONVOLUTION,
@@ -24,6 +31,7 @@ from snnb.model_files.lava_file import (
     read_layers,
 )
 from snnb.model_files.lava_weights import STORED_BITS, store_weights
+from snnb.model_files.spiking_model import SpikingModel
 from snnb.network.geometry import Shape
 from snnb.network.layers import (
     Conv2D,
@@ -49,18 +57,8 @@ from snnb.network.neuron import FRACTION, SUM_LIMIT, Neuron
 
 LONGEST_DELAY = 62  # time steps; Lava takes longer ones as this
 
-ChannelsFirst = Tuple[int, int, int]
 
-
-class LavaNetwork(NamedTuple):
-    """A network of a file, and what Lava makes of its weights."""
-
-    network: Network
-    exponents: Dict[str, int]  # of the weights of dense layers, by population
-    notes: List[str]  # a sentence for each layer whose numbers are not the file's
-
-
-def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> LavaNetwork:
+def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> SpikingModel:
     """Read a file of lava-dl as a network.
 
     `samples` is the shape (height, width, channels) of samples, see `input_shape`.
@@ -100,10 +98,7 @@ def _sample_shape(
     if first_layer.kind != INPUT:
         assert first_layer.weight is not None
         shape = (first_layer.weight.shape[1],)
-    channels, height, width = _volume_of(shape)
-    if len(shape) == 1 and samples is not None and math.prod(samples) == channels:
-        height, width, channels = samples
-    return height, width, channels
+    return fit_samples(shape, samples)
 
 
 def _convolved_shape(
@@ -129,17 +124,6 @@ def _convolved_shape(
     return lengths[0], lengths[1], channels
 
 
-def _volume_of(shape: Shape) -> ChannelsFirst:
-    """Return a shape of the file as (channels, height, width)."""
-    channels, height, width = (*shape, 1, 1)[:3]
-    return channels, height, width
-
-
-def _rows_first(values: np.ndarray) -> np.ndarray:
-    """Move the channels of an array (channels, rows, columns) to the end."""
-    return values.transpose(1, 2, 0)
-
-
 class _Builder:
     """Makes the volumes of a network of layers in a file, one after the other."""
 
@@ -157,7 +141,7 @@ class _Builder:
         self._notes: List[str] = []
         self._weight_bits = STORED_BITS
 
-    def network(self) -> LavaNetwork:
+    def network(self) -> SpikingModel:
         """Return the network; its output is the last population."""
         for layer in self._layers:
             if layer.kind == INPUT:
@@ -172,13 +156,13 @@ class _Builder:
         populations = [v for v in self._volumes if isinstance(v, Population)]
         if not populations:
             raise NotReadError("has no layer with neurons")
-        has_zeros = any(map(_has_zeros, populations))
+        has_zeros = any(population.has_zeros for population in populations)
         network = Network(
             tuple(self._volumes),
             weight_bits=self._weight_bits,
             zeros=DROPPED if has_zeros else None,
         )
-        return LavaNetwork(network, self._exponents, self._notes)
+        return SpikingModel(network, self._exponents, self._notes)
 
     def _add_input(self, layer: LavaLayer) -> None:
         """Add the neurons of an input, whose bias is 2 w pixel - w + b."""
@@ -213,7 +197,7 @@ class _Builder:
         kind, config = _convolution_config(layer, channels)
         convolution = configured(kind, config, layer.name)
         geometry = convolution.geometry(self._volume.shape)
-        filters, height, width = _volume_of(layer.shape)
+        filters, height, width = volume_of(layer.shape)
         if geometry.shape != (height, width, filters):
             fault = f"has the output {layer.shape}, not (channels, height, width)"
             computed_shape = (geometry.shape[2], *geometry.shape[:2])
@@ -271,8 +255,7 @@ class _Builder:
             )
         if len(self._volume.shape) > 1:
             self._follow(Flatten())
-        places = np.arange(inputs).reshape(self._layout)
-        file_order = _rows_first(places).ravel()
+        file_order = list_places(self._layout)
         weights = stored.arrays[0][:, file_order]
         delays = np.broadcast_to(layer.delay, weight.shape)[:, file_order]
         projections = self._dense_projections(layer, weights, delays)
@@ -369,7 +352,7 @@ class _Builder:
         Those of a vector are put into the order of the picture that the samples are.
         """
         if values.size == math.prod(shape) and len(shape) > 1:
-            return _rows_first(values.reshape(self._layout)).reshape(shape)
+            return rows_first(values.reshape(self._layout)).reshape(shape)
         return values
 
     def _channels(
@@ -432,9 +415,3 @@ def _dense_projection(
     geometry = dense.geometry(source.shape)
     kernel = np.ascontiguousarray(weights.T, np.float32)
     return Projection(source.name, dense, geometry, kernel, delay)
-
-
-def _has_zeros(population: Population) -> bool:
-    """Whether a weight of a population is 0."""
-    kernels = [np.asarray(projection.kernel) for projection in population.projections]
-    return any(not kernel.all() for kernel in kernels)

@@ -71,7 +71,7 @@ class LavaLayer:
 
     def refuse(self, fault: str) -> NotReadError:
         """Return an error that names the layer."""
-        return NotReadError(f"layer {self.number} ({self.kind}) {fault}")
+        return _refuse(self.number, self.kind, fault)
 
 
 def read_layers(path: Path) -> List[LavaLayer]:
@@ -98,8 +98,9 @@ class _LayerReader:
     def __init__(self, group: h5py.Group, number: int) -> None:
         self._group = group
         self._number = number
-        self._kind = self._text(group, "type")
+        self._kind = ""  # of a layer without a type
         self._truncated_values = 0
+        self._kind = self._text(group, "type")
 
     def read(self) -> LavaLayer:
         """Return the layer."""
@@ -308,6 +309,10 @@ class _LayerReader:
         return text_of(np.asarray(whole(group[name])).ravel()[0])
 
     def _refuse(self, fault: str) -> NotReadError:
-        kind = getattr(self, "_kind", "")
-        title = f"layer {self._number} ({kind})" if kind else f"layer {self._number}"
-        return NotReadError(f"{title} {fault}")
+        return _refuse(self._number, self._kind, fault)
+
+
+def _refuse(number: int, kind: str, fault: str) -> NotReadError:
+    """Return an error that names a layer; `kind` may be empty."""
+    title = f"layer {number} ({kind})" if kind else f"layer {number}"
+    return NotReadError(f"{title} {fault}")

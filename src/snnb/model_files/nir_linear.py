@@ -9,11 +9,12 @@ channels first.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Type
 
 import numpy as np
 
 from snnb.core.machine import require_memory
+from snnb.model_files.channels_first import ChannelsFirst, volume_of
 from snnb.model_files.nir_file import IDENTITY, NirNode, describe_shape
 from snnb.network.geometry import Shape, weights_by_channel
 from snnb.network.window_kernels import (
@@ -27,7 +28,6 @@ from snnb.network.window_kernels import (
 
 LARGEST_MATRIX = 1 << 24  # weights of a composition without a convolutional form
 WEIGHT_BYTES = 8  # of a weight in memory
-ChannelsFirst = Tuple[int, int, int]  # shape of a volume: (channels, height, width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +111,6 @@ class MatrixMap(LinearMap):
         """See `LinearMap`."""
         rows = len(inputs)
         return (inputs.reshape(rows, -1) @ self.weights).reshape(rows, *self.target)
-
-
-def volume_of(shape: Shape) -> ChannelsFirst:
-    """Return the volume of a NIR shape.
-
-    It is (units,), (channels, steps), or (channels, height, width).
-    """
-    channels, *lengths = shape or (1,)
-    if len(lengths) == 2:
-        return channels, lengths[0], lengths[1]
-    return channels, 1, lengths[0] if lengths else 1
 
 
 class LinearNode(NamedTuple):

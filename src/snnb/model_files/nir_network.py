@@ -4,7 +4,6 @@ NIR is channels first; populations are (row, column, channel), so weights and pa
 of neurons are transposed.
 """
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
@@ -12,22 +11,25 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, T
 import numpy as np
 
 from snnb.core.errors import InputError
+from snnb.model_files.channels_first import (
+    ChannelsFirst,
+    list_places,
+    rows_first,
+    volume_of,
+)
 from snnb.model_files.kinds import NirSettings, NotReadError
 from snnb.model_files.nir_file import NirNode, read_nir_graph
 from snnb.model_files.nir_linear import (
-    ChannelsFirst,
     ElementwiseMap,
     MatrixMap,
     WindowMap,
     channel_values,
     to_matrix,
-    volume_of,
 )
 from snnb.model_files.nir_neurons import (
     NEURONS,
     for_population,
     read_neuron,
-    rows_first,
 )
 from snnb.model_files.nir_paths import (
     CONSTANT,
@@ -140,8 +142,8 @@ class _Builder:
         for name in names:
             volumes.append(populations[name])
             volumes += self._reindexed.get(name, [])
-        zeros = DROPPED if any(map(_has_zeros, populations.values())) else None
-        return Network(tuple(volumes), zeros=zeros)
+        has_zeros = any(population.has_zeros for population in populations.values())
+        return Network(tuple(volumes), zeros=DROPPED if has_zeros else None)
 
     def _population_shape(
         self,
@@ -252,8 +254,8 @@ class _Builder:
         shape: Shape,
     ) -> "_Connection":
         """Connect all neurons of a node to a population of a shape by a matrix."""
-        rows = _order(matrix.source)
-        columns = _order(target)
+        rows = list_places(matrix.source)
+        columns = list_places(target)
         leading_axes = (1,) * (len(shape) - 1)
         volume = self._read(source, _reshape((*leading_axes, len(rows))))
         weights = matrix.weights[rows][:, columns]
@@ -359,24 +361,9 @@ def _without_zeros(terms: Sequence[PathTerm]) -> List[PathTerm]:
     return weighted_terms or sources
 
 
-def _has_zeros(population: Population) -> bool:
-    """Whether a weight of a population is 0."""
-    kernels = [np.asarray(projection.kernel) for projection in population.projections]
-    return any(not kernel.all() for kernel in kernels)
-
-
 def _bias_of_channels(bias: np.ndarray) -> np.ndarray:
     """Return the biases of the first position of a population: float32 (channels,)."""
     return bias.reshape(-1, bias.shape[-1])[0].astype(np.float32)
-
-
-def _order(volume: ChannelsFirst) -> np.ndarray:
-    """Return the place in NIR's order of each element: int (elements,).
-
-    The elements of the volume are in the order (row, column, channel).
-    """
-    places = np.arange(math.prod(volume)).reshape(volume)
-    return rows_first(places).ravel()
 
 
 def _reshape(shape: Shape) -> Reindexing:
@@ -397,7 +384,7 @@ def _moves(
     The image is (row, column, channel); the population has the elements of the volume
     `target`, which are those of the source in NIR's order.
     """
-    if (_order(source) == _order(target)).all():
+    if (list_places(source) == list_places(target)).all():
         return [_reshape(shape)]
     channels, height, width = source
     return [

@@ -4,20 +4,15 @@ from typing import Dict
 
 import numpy as np
 
+from snnb.model_files.channels_first import rows_first, volume_of
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import NirNode
-from snnb.model_files.nir_linear import volume_of
 from snnb.network.geometry import Shape
 from snnb.network.neuron import Neuron
 
 SMALLEST = np.finfo(np.float32).tiny
 INTEGRATORS = {"I", "LI", "CubaLI"}  # without spikes
 NEURONS = {"Threshold", "IF", "LIF", "CubaLIF", *INTEGRATORS}
-
-
-def rows_first(values: np.ndarray) -> np.ndarray:
-    """Move the channels of an array (channels, rows, columns) to the end."""
-    return values.transpose(1, 2, 0)
 
 
 def for_population(values: np.ndarray, shape: Shape) -> np.ndarray:

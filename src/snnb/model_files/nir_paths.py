@@ -11,6 +11,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from snnb.core.machine import require_memory
+from snnb.model_files.channels_first import fit_samples, volume_of
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, NirGraph, NirNode, describe_shape
 from snnb.model_files.nir_linear import (
@@ -20,7 +21,6 @@ from snnb.model_files.nir_linear import (
     MatrixMap,
     compose,
     read_linear_node,
-    volume_of,
 )
 from snnb.model_files.nir_neurons import INTEGRATORS, NEURONS, time_step
 from snnb.network.geometry import Shape
@@ -285,17 +285,9 @@ def bias_weights(term: PathTerm) -> np.ndarray:
 def sample_shape(node: NirNode, samples: Optional[Shape]) -> Tuple[int, int, int]:
     """Return the shape (height, width, channels) of the samples for an input node.
 
-    `samples` is the shape of the samples that there are. If the input is a vector of as
-    many elements, it is returned.
+    `samples` is the shape of the samples that there are, see `fit_samples`.
     """
-    shape = _declared_shape(node)
-    channels, height, width = volume_of(shape)
-    if len(shape) > 1 or samples is None or len(samples) != 3:
-        return height, width, channels
-    if math.prod(samples) != channels:
-        return height, width, channels
-    height, width, channels = samples
-    return height, width, channels
+    return fit_samples(_declared_shape(node), samples)
 
 
 def _declared_shape(node: NirNode) -> Shape:

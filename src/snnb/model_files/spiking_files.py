@@ -1,21 +1,12 @@
 """Read trained spiking networks, from files of NIR or of lava-dl."""
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
 
 from snnb.model_files import lava_dl, nir_network
 from snnb.model_files.kinds import LAVA_DL, NirSettings
+from snnb.model_files.spiking_model import SpikingModel
 from snnb.network.geometry import Shape
-from snnb.network.network import Network
-
-
-class SpikingModel(NamedTuple):
-    """A network of a file, and what is not as in the file."""
-
-    network: Network
-    # Exponents of the weights that Lava stores, by population; empty for other files
-    exponents: Dict[str, int]
-    notes: List[str]  # a sentence for each layer whose numbers are not the file's
 
 
 def read_spiking(
@@ -29,8 +20,8 @@ def read_spiking(
     Raise `InputError` if the file cannot be read; the message names the node or layer.
     """
     if path.suffix.lower() == LAVA_DL:
-        return SpikingModel(*lava_dl.read_lava_dl(path, samples))
-    return SpikingModel(nir_network.read_nir(path, settings, samples), {}, [])
+        return lava_dl.read_lava_dl(path, samples)
+    return SpikingModel(nir_network.read_nir(path, settings, samples))
 
 
 def input_shape(path: Path, samples: Optional[Shape] = None) -> Tuple[int, int, int]:

@@ -162,6 +162,12 @@ class Population(Volume):
         return "spikes" if self.spikes else MEMBRANE
 
     @property
+    def has_zeros(self) -> bool:
+        """Whether a weight of its projections, which have kernels, is 0."""
+        kernels = [np.asarray(projection.kernel) for projection in self.projections]
+        return any(not kernel.all() for kernel in kernels)
+
+    @property
     def counts_largest(self) -> bool:
         """Whether it is a max pooling that follows the largest spike count.
 
