@@ -80,22 +80,57 @@ def _read_pads(node: OnnxNode, same: Pads) -> Pads:
     return (top, bottom), (left, right)
 
 
+class KernelOperands(NamedTuple):
+    """The kernel of a convolution, and how it slides over a picture."""
+
+    weights: np.ndarray  # float32, with four axes, the last two rows and columns
+    size: Tuple[int, int]
+    strides: Tuple[int, int]
+    dilations: Tuple[int, int]
+    groups: int
+
+    def refuse(self, value: OnnxValue) -> NotReadError:
+        """Return an error for a picture whose channels the kernel does not fit."""
+        channels = value.lengths["C"]
+        fault = f"its kernel {self.weights.shape} does not fit {channels} channels"
+        return NotReadError(f"{fault} in {self.groups} groups")
+
+
+def _read_kernel(call: OperatorCall) -> KernelOperands:
+    """Read the kernel of Conv or ConvTranspose."""
+    node = call.node
+    weights = call.constant(1, "kernel").astype(np.float32)
+    if weights.ndim != 4:
+        raise NotReadError(f"it has a kernel of shape {weights.shape}")
+    rows, columns = weights.shape[2:]
+    operands = KernelOperands(
+        weights=weights,
+        size=(rows, columns),
+        strides=_pair(node, "strides"),
+        dilations=_pair(node, "dilations"),
+        groups=node.get("group", 1),
+    )
+    if node.get("kernel_shape", operands.size) != operands.size:
+        raise operands.refuse(call.picture)
+    return operands
+
+
+def _read_bias(call: OperatorCall) -> List[np.ndarray]:
+    """Return the bias of Conv or ConvTranspose, or no array."""
+    bias = call.optional_constant(2, "bias")
+    return [] if bias is None else [bias]
+
+
 def _convolution(call: OperatorCall) -> OnnxValue:
     """Conv; with a group for each channel, it is a depthwise convolution."""
     node = call.node
     value = call.picture
-    weights = call.constant(1, "kernel").astype(np.float32)
-    bias = call.optional_constant(2, "bias")
-    if weights.ndim != 4:
-        raise NotReadError(f"it has a kernel of shape {weights.shape}")
-    filters, channels, *size = weights.shape
-    strides = _pair(node, "strides")
-    dilations = _pair(node, "dilations")
-    groups = node.get("group", 1)
-    has_size = node.get("kernel_shape", tuple(size)) == tuple(size)
-    if not has_size or channels * groups != value.lengths["C"]:
-        fault = f"its kernel {weights.shape} does not fit {value.lengths['C']} channels"
-        raise NotReadError(f"{fault} in {groups} groups")
+    operands = _read_kernel(call)
+    biases = _read_bias(call)
+    weights, size, strides, dilations, groups = operands
+    filters, channels = weights.shape[:2]
+    if channels * groups != value.lengths["C"]:
+        raise operands.refuse(value)
     if max(strides) > 1 and max(dilations) > 1:
         fault = "it has strides and dilations"
         raise NotReadError(f"{fault}, which are not supported together")
@@ -121,9 +156,9 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     layer = call.add(
         kind,
         [padded_value],
-        [kernel] if bias is None else [kernel, bias],
+        [kernel, *biases],
         padding=padding,
-        use_bias=bias is not None,
+        use_bias=bool(biases),
         kernel_size=size,
         strides=strides,
         dilation_rate=dilations,
@@ -136,19 +171,12 @@ def _transposed_convolution(call: OperatorCall) -> OnnxValue:
     """ConvTranspose; its pads are rows and columns that are cut from the output."""
     node = call.node
     value = call.picture
-    weights = call.constant(1, "kernel").astype(np.float32)
-    bias = call.optional_constant(2, "bias")
-    if weights.ndim != 4:
-        raise NotReadError(f"it has a kernel of shape {weights.shape}")
-    channels, multiplier, *size = weights.shape
-    strides = _pair(node, "strides")
-    dilations = _pair(node, "dilations")
-    groups = node.get("group", 1)
-    has_size = node.get("kernel_shape", tuple(size)) == tuple(size)
-    fits = channels == value.lengths["C"] and channels % groups == 0
-    if not has_size or not fits:
-        fault = f"its kernel {weights.shape} does not fit {value.lengths['C']} channels"
-        raise NotReadError(f"{fault} in {groups} groups")
+    operands = _read_kernel(call)
+    biases = _read_bias(call)
+    weights, size, strides, dilations, groups = operands
+    channels, multiplier = weights.shape[:2]
+    if channels != value.lengths["C"] or channels % groups:
+        raise operands.refuse(value)
     automatic = node.get("auto_pad", "NOTSET")
     has_output_shape = any(node.get("output_shape", (0,)))
     if automatic not in ("NOTSET", "VALID") or has_output_shape:
@@ -161,8 +189,8 @@ def _transposed_convolution(call: OperatorCall) -> OnnxValue:
         raise NotReadError(f"{fault}, not two numbers from 0 on")
     kernel = weights.transpose(2, 3, 1, 0)
     settings: Dict[str, object] = {
-        "use_bias": bias is not None,
-        "kernel_size": tuple(size),
+        "use_bias": bool(biases),
+        "kernel_size": size,
         "strides": strides,
         "dilation_rate": dilations,
         "filters": multiplier * groups,
@@ -181,7 +209,7 @@ def _transposed_convolution(call: OperatorCall) -> OnnxValue:
     transposed = call.add(
         "Conv2DTranspose",
         [value],
-        [kernel] if bias is None else [kernel, bias],
+        [kernel, *biases],
         **settings,
         **padding,
     )
