@@ -32,6 +32,8 @@ from typing import (
     Mapping,
     Sequence,
     Tuple,
+    Type,
+    TypeVar,
 )
 
 if TYPE_CHECKING:
@@ -185,28 +187,29 @@ def difference(page: Path, text: str) -> str:
     )
 
 
+Record = TypeVar("Record", "Row", "Course")
+
+
 def read_rows() -> Dict[Tuple[str, str, int, str, int], Row]:
     """Return the recorded rows by their keys."""
-    if not ROWS.exists():
-        return {}
-    with ROWS.open(newline="", encoding="utf-8") as file:
-        rows = [
-            Row(*(field.type(row[field.name]) for field in fields(Row)))
-            for row in csv.DictReader(file)
-        ]
-    return {row.key: row for row in rows}
+    return {row.key: row for row in read_table(ROWS, Row)}
 
 
 def read_courses() -> Dict[str, Course]:
     """Return the recorded courses by network."""
-    if not COURSES.exists():
-        return {}
-    with COURSES.open(newline="", encoding="utf-8") as file:
-        courses = [
-            Course(*(field.type(row[field.name]) for field in fields(Course)))
-            for row in csv.DictReader(file)
-        ]
-    return {course.network: course for course in courses}
+    return {course.network: course for course in read_table(COURSES, Course)}
+
+
+def read_table(path: Path, kind: Type[Record]) -> List[Record]:
+    """Return the rows of a CSV file as dataclasses; none of a file that is missing."""
+    if not path.exists():
+        return []
+    names = {field.name: field.type for field in fields(kind)}
+    with path.open(newline="", encoding="utf-8") as file:
+        records = []
+        for row in csv.DictReader(file):
+            records.append(kind(*(names[name](row[name]) for name in names)))
+        return records
 
 
 def record_course(path: Path) -> None:

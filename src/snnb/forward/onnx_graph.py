@@ -183,21 +183,14 @@ class OnnxGraph:
         """Add a transposed convolution; `weights` are in ONNX's order of axes."""
         (top, bottom), (left_columns, right_columns) = layer.cut_margins(shape)
         pads = (top, max(bottom, 0)), (left_columns, max(right_columns, 0))
-        output_padding = [max(-bottom, 0), max(-right_columns, 0)]
-        operands: List[Operand] = [self._move_channels_first(value), weights]
-        if bias is not None:
-            operands.append(bias)
-        sums = self.add_node(
+        return self._add_windows(
             "ConvTranspose",
-            operands,
-            kernel_shape=list(layer.kernel_size),
-            strides=list(layer.strides),
-            dilations=list(layer.dilation_rate),
+            layer,
+            [value, weights, bias],
             pads=_order_pads(pads),
-            output_padding=output_padding,
+            output_padding=[max(-bottom, 0), max(-right_columns, 0)],
             group=layer.groups,
         )
-        return self._move_channels_last(sums)
 
     def _add_convolution(
         self,
@@ -216,17 +209,34 @@ class OnnxGraph:
             layer.dilation_rate,
             layer.padding,
         )
-        operands: List[Operand] = [self._move_channels_first(value), weights]
-        if bias is not None:
-            operands.append(bias)
-        sums = self.add_node(
+        return self._add_windows(
             "Conv",
-            operands,
+            layer,
+            [value, weights, bias],
+            pads=_order_pads(zeros),
+            group=groups,
+        )
+
+    def _add_windows(
+        self,
+        operator: str,
+        layer: Union[Convolution2D, Conv2DTranspose],
+        operands: Sequence[Optional[Operand]],
+        **attributes: object,
+    ) -> str:
+        """Add an operator whose kernel slides over an image, the first of `operands`.
+
+        An operand that is None is left out.
+        """
+        image, *arrays = [operand for operand in operands if operand is not None]
+        assert isinstance(image, str)
+        sums = self.add_node(
+            operator,
+            [self._move_channels_first(image), *arrays],
             kernel_shape=list(layer.kernel_size),
             strides=list(layer.strides),
             dilations=list(layer.dilation_rate),
-            pads=_order_pads(zeros),
-            group=groups,
+            **attributes,
         )
         return self._move_channels_last(sums)
 

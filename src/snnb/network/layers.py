@@ -200,6 +200,18 @@ class Scale(Weighted):
         return Geometry(rows, columns, channels, channels, "diagonal", shape)
 
 
+def _omit_defaults(
+    layer: KerasLayer,
+    settings: JsonObject,
+    names: Sequence[str],
+) -> JsonObject:
+    """Remove settings of a layer that have their default."""
+    for name in names:
+        if getattr(layer, name) == type(layer).model_fields[name].default:
+            settings.pop(name, None)
+    return settings
+
+
 class Convolution2D(Weighted):
     """Base of convolutions over images: input (height, width, channels)."""
 
@@ -231,10 +243,7 @@ class Conv2D(Convolution2D):
     @model_serializer(mode="wrap")
     def _omit_one_group(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Leave out one group, which older files do not state."""
-        settings: JsonObject = serialize(self)
-        if self.groups == 1:
-            settings.pop("groups", None)
-        return settings
+        return _omit_defaults(self, serialize(self), ["groups"])
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""
@@ -292,14 +301,9 @@ class Conv2DTranspose(Weighted):
     groups: Count = 1
 
     @model_serializer(mode="wrap")
-    def _omit_defaults(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
+    def _omit_extensions(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Leave out what Keras does not have, if it has no effect."""
-        settings: JsonObject = serialize(self)
-        if self.groups == 1:
-            settings.pop("groups", None)
-        if self.cropping == NO_MARGINS:
-            settings.pop("cropping", None)
-        return settings
+        return _omit_defaults(self, serialize(self), ["groups", "cropping"])
 
     def geometry(self, shape: Shape) -> Geometry:
         """See `Layer`."""

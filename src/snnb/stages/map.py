@@ -466,7 +466,8 @@ def _neuron_notes(
     notes += _input_note(network, cost)
     notes += _weight_note(run, synapse_graph, cost.hardware)
     notes += _pooling_note(synapse_graph, cost.hardware)
-    notes += _figures_note(cost.hardware)
+    if cost.hardware.figures_text is not None:
+        notes.append(cost.hardware.figures_text)
     return notes
 
 
@@ -588,11 +589,6 @@ def _weight_note(
 def _has_fractions(projection: "GraphProjection") -> bool:
     """Whether a weight of the projection is not an integer."""
     return any((batch.weight % 1).any() for batch in projection.edge_batches())
-
-
-def _figures_note(hardware: Hardware) -> List[str]:
-    """Return a note if energies and times are those of another chip."""
-    return [] if hardware.figures_text is None else [hardware.figures_text]
 
 
 def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:

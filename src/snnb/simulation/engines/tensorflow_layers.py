@@ -4,7 +4,7 @@ The toolbox uses the same operations of Keras. Other operations would round diff
 and shift some spikes.
 """
 
-from typing import Callable, Mapping, Optional, Sequence, Type
+from typing import Callable, Mapping, Optional, Sequence, Type, Union
 
 import numpy as np
 import tensorflow as tf
@@ -48,11 +48,7 @@ def scale(layer: Scale, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def convolve(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Return a convolution, of each group for itself."""
     if layer.groups > 1:
-        images = tf.split(x, layer.groups, axis=-1)
-        kernels = tf.split(kernel, layer.groups, axis=-1)
-        one_group = layer.model_copy(update={"groups": 1})
-        pairs = zip(images, kernels)
-        return tf.concat([convolve(one_group, *pair) for pair in pairs], axis=-1)
+        return _convolve_groups(convolve, layer, x, kernel)
     rows, columns = layer.strides
     padding = layer.padding.upper()
     dilations = layer.dilation_rate
@@ -60,6 +56,21 @@ def convolve(layer: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         sums = tf.nn.convolution(x, kernel, (1, 1), padding, dilations=dilations)
         return sums[:, ::rows, ::columns]
     return tf.nn.convolution(x, kernel, (rows, columns), padding, dilations=dilations)
+
+
+def _convolve_groups(
+    convolve_group: Callable[..., tf.Tensor],
+    layer: Union[Conv2D, Conv2DTranspose],
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+) -> tf.Tensor:
+    """Return the filters of all groups, each convolved by `convolve_group`."""
+    images = tf.split(x, layer.groups, axis=-1)
+    kernels = tf.split(kernel, layer.groups, axis=-1)
+    filters = layer.filters // layer.groups
+    group = layer.model_copy(update={"groups": 1, "filters": filters})
+    sums = [convolve_group(group, *pair) for pair in zip(images, kernels)]
+    return tf.concat(sums, axis=-1)
 
 
 def convolve_transposed(
@@ -72,13 +83,7 @@ def convolve_transposed(
     TensorFlow does not support dilations on processors: the kernel gets taps of 0.
     """
     if layer.groups > 1:
-        images = tf.split(x, layer.groups, axis=-1)
-        kernels = tf.split(kernel, layer.groups, axis=-1)
-        filters = layer.filters // layer.groups
-        one_group = layer.model_copy(update={"groups": 1, "filters": filters})
-        pairs = zip(images, kernels)
-        sums = [convolve_transposed(one_group, *pair) for pair in pairs]
-        return tf.concat(sums, axis=-1)
+        return _convolve_groups(convolve_transposed, layer, x, kernel)
     shape = tuple(x.shape[1:])
     rows, columns = layer.kernel_size
     row_rate, column_rate = layer.dilation_rate

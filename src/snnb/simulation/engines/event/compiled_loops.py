@@ -708,7 +708,7 @@ def _add_selected(
 
 
 @inner
-def _add_entries(
+def add_entries(
     currents: np.ndarray,
     stride: int,
     entries: InputEntries,
@@ -954,7 +954,7 @@ def simulate_weighted(
                     for i in range(len(inputs)):
                         if inputs[i].step_start.shape[1]:
                             entry_start = inputs[i].step_start[sample, start : end + 1]
-                            _add_entries(currents, size, inputs[i], entry_start)
+                            add_entries(currents, size, inputs[i], entry_start)
                 for i in range(len(tables)):
                     spikes = sources[i][sample, start:end]
                     add_spikes(spikes, currents, size, tables[i], spike_list)

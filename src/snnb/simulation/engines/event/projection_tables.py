@@ -48,8 +48,8 @@ Window 1 reads by block 0, with the taps 0 and 1, the positions 0 and 1, and by 
 with tap 2, position 2. Window 3 reads nothing by block 1.
 
 **By position, for filters that read all channels of a part** (`list_runs`). A column of
-the example is where the spikes of a position arrive. A *run* is windows next to each other,
-whose currents are next to each other. The taps of a run are its *pattern*. The weights
+the example is where the spikes of a position arrive. A *run* is windows next to each
+other, whose currents are next to each other. The taps of a run are its *pattern*. The weights
 of each pattern are stored in the order of its windows, so that a spike adds one stretch
 of weights to one stretch of currents. In the example, with one filter:
 
@@ -64,9 +64,9 @@ several runs if its windows are in several rows, or not next to each other, as w
 dilated kernel, or if there are several parts, whose currents lie between them.
 
 **By position, for filters that read one or few channels** (`list_arrivals`,
-`list_group_arrivals`, `list_pooling_windows`). These list the triples one by one, sorted by position. An
-*arrival* is a triple of which only the first neuron of the window and the first weight
-of the tap are stored.
+`list_group_arrivals`, `list_pooling_windows`). These list the triples one by one,
+sorted by position. An *arrival* is a triple of which only the first neuron of the window
+and the first weight of the tap are stored.
 
 **By window and tap** (`list_dense_taps`, `list_channel_taps`), for projections that
 read values of all neurons instead of spikes.
@@ -110,7 +110,9 @@ from snnb.simulation.engines.event.loop_arrays import (
 # units of a dense layer.
 MAX_RUN_FILTERS = 63
 MAX_RUN_DENSE_UNITS = 96
-# Groups with at most as many channels are added together, 64 filters at a time
+# Groups with at most as many channels are added together, 64 filters at a time. With
+# 32 to 256 channels and 10 % firing, a simulation takes 0.75 to 0.95 of the time for
+# groups of 2 to 8 channels, and 1.01 for groups of 16.
 MAX_GROUP_SIZE = 8
 BLOCK_BYTES = 128 << 10  # of a block of weights, which fits into the second-level cache
 
