@@ -123,6 +123,7 @@ def test_other_layers_are_refused(tmp_path, kind):
 
 REFUSED = {
     "neurons": ([with_neuron(type=np.array([b"ADRF"]))], "neurons of type ADRF"),
+    "no type": ([with_neuron(type=np.zeros(0))], "empty type"),
     "graded": ([with_neuron(gradedSpike=np.array([True]))], "graded spikes"),
     "refractory": ([with_neuron(refDelay=np.array([2]))], "refDelay"),
     "decay": ([with_neuron(iDecay=np.array([5000]))], "iDecay"),
@@ -153,6 +154,9 @@ REFUSED = {
         "3 channels",
     ),
     "shape": ([IMAGE, CONVOLUTION._replace(shape=(2, 9, 9))], "has the output"),
+    "one axis": ([IMAGE, CONVOLUTION._replace(shape=(24,))], "3 axes"),
+    "no groups": ([IMAGE, CONVOLUTION._replace(groups=0)], "groups"),
+    "no stride": ([IMAGE, CONVOLUTION._replace(stride=(0, 1))], "stride"),
     "inputs": ([DENSE, DENSE], "reads 2"),
     "no neurons": ([IMAGE], "no layer with neurons"),
     "late input": ([DENSE, Layer("input", (2,))], "not the first layer"),

@@ -169,7 +169,10 @@ class _LayerReader:
             raise self._refuse(f"{fault}: filters, channels, height and width are read")
         if np.abs(weight).max(initial=0) > LARGEST_WEIGHT:
             raise self._refuse(f"has weights beyond {LARGEST_WEIGHT:,}")
-        return self._layer(self._shape(), neuron, weight)
+        shape = self._shape()
+        if len(shape) != 3:
+            raise self._refuse(f"has the shape {shape}: it must have 3 axes")
+        return self._layer(shape, neuron, weight)
 
     def _dense(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
         units = int(np.prod(self._shape()))
@@ -294,11 +297,11 @@ class _LayerReader:
         return delay
 
     def _pair(self, name: str, default: int) -> Tuple[int, int]:
-        """Return whole numbers for rows and columns."""
+        """Return whole numbers for rows and columns, of which the default is the least."""
         if name not in self._group:
             return default, default
         values = np.asarray(whole(self._group[name])).ravel()
-        if values.size not in (1, 2) or np.any(values % 1) or np.any(values < 0):
+        if values.size not in (1, 2) or np.any(values % 1) or np.any(values < default):
             raise self._refuse(f"has {name} {values.tolist()}")
         rows, columns = np.resize(values, 2).astype(int).tolist()
         return rows, columns
@@ -306,7 +309,10 @@ class _LayerReader:
     def _text(self, group: h5py.Group, name: str) -> str:
         if name not in group:
             raise self._refuse(f"has no {name}")
-        return text_of(np.asarray(whole(group[name])).ravel()[0])
+        values = np.asarray(whole(group[name])).ravel()
+        if not values.size:
+            raise self._refuse(f"has an empty {name}")
+        return text_of(values[0])
 
     def _refuse(self, fault: str) -> NotReadError:
         return _refuse(self._number, self._kind, fault)
