@@ -29,6 +29,7 @@ from tests.end_to_end.conftest import RECORDED
 from tests.model_files.conftest import DIGITS_NET
 
 ROOT = Path(__file__).parents[2]
+LAVA_NETWORKS = ROOT / "tests/fixtures/lava"
 PAGES = {
     path.name: path
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -169,6 +170,18 @@ def _graphs_are_written():
         runpy.run_path(name)
 
 
+def _spiking_networks():
+    """Copy a NIR file and a small file of lava-dl, with pictures of its 16×16×3 inputs."""
+    shutil.copy(ROOT / "src/snnb/architectures/spiking_digits.nir", "net.nir")
+    shutil.copy(LAVA_NETWORKS / "tiny.net", "pilotnet.net")
+    Path("pictures").mkdir()
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        pixels = random.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+        np.save(f"pictures/x_{split}.npy", pixels)
+        np.save(f"pictures/y_{split}.npy", np.arange(20) % 10)
+
+
 BEFORE = {
     "README.md": _start_empty,
     "your-own-model.md": _pictures,
@@ -177,9 +190,7 @@ BEFORE = {
     "models-from-elsewhere.md": partial(
         shutil.copy, str(DIGITS_NET), "digits_net.onnx"
     ),
-    "spiking-networks.md": partial(
-        shutil.copy, str(ROOT / "src/snnb/architectures/spiking_digits.nir"), "net.nir"
-    ),
+    "spiking-networks.md": _spiking_networks,
 }
 
 
@@ -273,7 +284,7 @@ def test_every_command_of_the_page_runs(page, tmp_path, monkeypatch, capsys, req
             shutil.copy(*line.split()[1:])
             continue
         if re.search(
-            r"--model (digits_example|\S+\.(h5|onnx|keras|nir))\b", line
+            r"--model (digits_example|\S+\.(h5|onnx|keras|net|nir))\b", line
         ):  # trained already: epochs are refused
             monkeypatch.delenv("SNNB_RUN_EPOCHS", raising=False)
         code = main(shlex.split(line)[1:])
