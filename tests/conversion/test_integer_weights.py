@@ -63,6 +63,29 @@ def test_factors_use_all_bits_of_each_channel():
     assert (network.weight_bits, network.pixel) == (4, 255)
 
 
+def test_a_layer_reads_pixels_and_spikes():
+    spikes = _dense("spikes", "one", [[0.55, 0.2], [-0.25, 1]])
+    pixels = _dense("pixels", "input", [[1, -2], [0.5, 0.25], [0, 1]])
+    for layer in (spikes, pixels):
+        layer.config["activation"] = "linear"
+    total = StoredLayer("total", "Add", {}, ("spikes", "pixels"), {})
+    output = StoredLayer("out", "Activation", {"activation": "relu"}, ("total",), {})
+    network = spiking_network(
+        _network(ONE, spikes, pixels, total, output),
+        BYTES,
+        ConversionSettings(weight_bits=4),
+        255,
+    )
+    population = network.output
+    # The largest weight of a spike is 127.5 times that of a pixel of 1 / 255, so its
+    # integers are multiples of 2⁶. The factor is 7 / (1 / 64).
+    np.testing.assert_array_equal(population.integer_threshold, [448, 448])
+    by_spikes, by_pixels = (projection.kernel for projection in population.projections)
+    # 64 · round(7 w), and round(w · 448 / 255)
+    np.testing.assert_array_equal(by_spikes, [[256, 64], [-128, 448]])
+    np.testing.assert_array_equal(by_pixels, [[2, -4], [1, 0], [0, 2]])
+
+
 def test_neurons_start_at_the_integer_below_a_share_of_the_threshold():
     population, _ = spiking_network(
         _network(ONE, TWO), BYTES, ConversionSettings(weight_bits=4), 255
@@ -116,7 +139,7 @@ def test_sums_beyond_float32_are_those_of_float64():
         (
             [ONE, BOTH, _dense("two", "both", np.ones((5, 2)))],
             8,
-            "layer two reads the input and spikes",
+            "layer two concatenates the input with spikes",
         ),
     ],
 )

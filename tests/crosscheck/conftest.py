@@ -7,7 +7,7 @@ from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
 
-def residual(from_input=True):
+def residual():
     """A sum whose shortcut skips two layers, one that begins at the input, branches that meet, pooling."""
     source = LAYERS.Input((6, 5, 2), name="input")
     layer = LAYERS.Conv2D(3, 3, padding="same", activation="relu", name="one")(source)
@@ -15,9 +15,8 @@ def residual(from_input=True):
     terms = [
         LAYERS.Conv2D(3, 3, padding="same", name="long")(two),
         LAYERS.DepthwiseConv2D(1, name="short")(layer),
+        LAYERS.Conv2D(3, 1, name="from_input")(source),
     ]
-    if from_input:
-        terms.append(LAYERS.Conv2D(3, 1, name="from_input")(source))
     total = LAYERS.Activation("relu", name="sum")(LAYERS.Add(name="add")(terms))
     both = LAYERS.Concatenate(name="both")([total, layer])
     pooled_layer = LAYERS.AveragePooling2D(2, name="pool")(both)

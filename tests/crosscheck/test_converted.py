@@ -53,7 +53,7 @@ def simulation_case(request, parsed_path, tmp_path_factory):
     if numbers == "floats":
         shutil.copyfile(str(parsed_path), str(path))
     else:
-        model, scale, bits = residual(from_input=False), 255.0, {"weight_bits": 6}
+        model, scale, bits = residual(), 255.0, {"weight_bits": 6}
         model.set_weights(random_weights(model, random))
         save(model, path)
     x = random.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)

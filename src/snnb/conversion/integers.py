@@ -24,7 +24,13 @@ from snnb.conversion.rewriting import (
 )
 from snnb.core.errors import InputError
 from snnb.network.layers import AveragePooling2D
-from snnb.network.network import Network, Population, Projection, channel_medians
+from snnb.network.network import (
+    Network,
+    Population,
+    Projection,
+    Reindexed,
+    channel_medians,
+)
 
 # A channel whose largest weight is a smaller share of the population's does not use all
 # bits.
@@ -77,15 +83,21 @@ def source_factors(
     """Return the scale factors of the presynaptic channels of each projection.
 
     `channels` has the scale factors of populations, 1 by default; the unit of the input
-    has 1 / `network.pixel`.
+    has 1 / `network.pixel`. Raise `InputError` if a projection reads a concatenation of
+    the input and spikes: its weights have one step, and those of pixels would be 0.
     """
-    senders = network.senders(population)
     input_name = network.input.name
-    if input_name in senders and len(senders) > 1:
-        raise InputError(
-            f"layer {population.name} reads the input and spikes, which have no common "
-            "integer scale: insert a layer after the input, or omit --weight-bits",
-        )
+    for projection in population.projections:
+        volume = network.volume(projection.input)
+        if not isinstance(volume, Reindexed):
+            continue
+        senders = network.senders(volume)
+        if input_name in senders and len(senders) > 1:
+            raise InputError(
+                f"layer {population.name} concatenates the input with spikes, which "
+                "have no common integer scale: insert a layer after the input, or omit "
+                "--weight-bits",
+            )
     none = np.zeros(1, np.float32)
     pixel_scale = np.float32(1 / network.pixel) + none
     scales = {**channels, input_name: Channels(pixel_scale, none, none)}

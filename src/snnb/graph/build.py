@@ -231,7 +231,7 @@ def _write_connections(
         if projection.kernel is not None:
             weights = projection.weights()
             if population.integer_threshold is not None:
-                weights = weights / geometry.spread_filters(units.weight)
+                weights = weights / geometry.spread_filters(units.weights[i])
             write_array(group, "kernel", weights)
         senders.update((source, projection.delay) for source in sources)
     return sorted(senders)

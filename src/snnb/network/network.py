@@ -234,7 +234,8 @@ class Units(NamedTuple):
     They are float32 (channels,).
     """
 
-    weight: np.ndarray  # by a spike, or by a pixel of 1
+    # Of each projection: by a spike, or by a pixel of 1
+    weights: Tuple[np.ndarray, ...]
     bias: np.ndarray  # also of the initial potential
 
 
@@ -440,10 +441,15 @@ class Network:
         """Return the units of an integer population; ones for another population."""
         if population.integer_threshold is None:
             ones = np.ones(population.shape[-1], np.float32)
-            return Units(ones, ones)
-        reads_input = self.input.name in self.senders(population)
-        pixel = np.float32(self.pixel if reads_input else 1)
-        return Units(population.integer_threshold / pixel, population.integer_threshold)
+            return Units((ones,) * len(population.projections), ones)
+        threshold = population.integer_threshold
+        input_volumes = self.input_volumes()
+        weights = []
+        for projection in population.projections:
+            reads_input = projection.input in input_volumes
+            pixel = np.float32(self.pixel if reads_input else 1)
+            weights.append(threshold / pixel)
+        return Units(tuple(weights), threshold)
 
     def volume(self, name: str) -> Volume:
         """Return the volume of that name."""

@@ -296,13 +296,13 @@ def _bound_sums(
     assert population.integer_threshold is not None
     threshold = population.integer_threshold
     duration = settings.duration
-    reads_input = network.input.name in network.senders(population)
+    input_volumes = network.input_volumes()
     # Largest increase, and largest decrease, of the sums of each channel in a step
     channels = population.shape[-1]
     increase = np.zeros(channels)
     decrease = np.zeros(channels)
     for projection in population.projections:
-        amplitude = network.pixel if reads_input else 1
+        amplitude = network.pixel if projection.input in input_volumes else 1
         if projection.kernel is None:  # a maximum, of sums over the time
             increase += amplitude * duration
             continue
@@ -317,9 +317,11 @@ def _bound_sums(
     if population.initial_potential is not None:
         initial = np.abs(population.initial_potential)
     bound_of_step = initial + 2 * threshold + increase + decrease
-    has_kernels = all(p.kernel is not None for p in population.projections)
-    reads_constants = reads_input and has_kernels and settings.input == "constant"
-    if reads_constants and population.window is None:
+    is_constant = settings.input == "constant" and all(
+        projection.input in input_volumes and projection.kernel is not None
+        for projection in population.projections
+    )
+    if is_constant and population.window is None:
         # The current is the same in every step: a potential that leaves the exact
         # numbers never comes back.
         return float(bound_of_step.max())
