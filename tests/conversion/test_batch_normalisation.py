@@ -149,3 +149,41 @@ def test_a_negative_scale_before_max_pooling_is_refused(tmp_path):
     x = np.random.default_rng(2).random((6, 12, 12, 3)).astype(np.float32)
     with pytest.raises(InputError, match="scales 1 of 4 channels by negative numbers"):
         convert_file(path, x)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"calibrate": 8}, {"calibrate": 8, "weight_bits": 8}],
+    ids=["parsed", "calibrated", "integers"],
+)
+def test_batch_normalisation_before_a_global_average(tmp_path, options):
+    """The dense layer reads all positions: a convolution of the size of the map."""
+    random = np.random.default_rng(3)
+    constants = {
+        "kernel": numbers(random, 4, 3, 3, 3),
+        "scale": np.array([0.5, -1.2, 0.8, 0.3], np.float32),
+        "shift": numbers(random, 4),
+        "mean": numbers(random, 4),
+        "variance": random.uniform(0.5, 1.5, 4).astype(np.float32),
+        "weights": numbers(random, 10, 4),
+        "bias": numbers(random, 10),
+    }
+    names = ["rates", "scale", "shift", "mean", "variance"]
+    gemm = ["vector", "weights", "bias"]
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel"], ["sums"], kernel_shape=[3, 3]),
+        helper.make_node("Relu", ["sums"], ["rates"]),
+        helper.make_node("BatchNormalization", names, ["normalised"]),
+        helper.make_node("GlobalAveragePool", ["normalised"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["vector"]),
+        helper.make_node("Gemm", gemm, ["logits"], transB=1),
+    ]
+    path = write(tmp_path / "net.onnx", nodes, constants)
+    x = random.random((6, 12, 12, 3)).astype(np.float32)
+    result = convert_file(path, x, **options)
+    output = result.parsed.populations[-1]
+    assert (output.kind, output.shape) == ("Conv2D", (1, 1, 10))
+    assert output.only.kernel.shape == (10, 10, 4, 10)
+    outputs = Analogue(result.parsed, threads=1).outputs(x)
+    wanted = softmax_by_onnxruntime(path, x)
+    np.testing.assert_allclose(outputs, wanted, atol=1e-5)

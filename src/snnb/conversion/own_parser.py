@@ -232,9 +232,13 @@ class _Parser:
         layer: TrainedLayer,
         inputs: List[Value],
     ) -> Value:
-        current = self._affine(inputs[0])
+        [value] = inputs
+        position_sums = _flattened_position(value)
+        if position_sums is not None:
+            return self._weigh_position(kind, layer, position_sums)
+        current = self._affine(value)
         kernel = Kernel("Dense", layer.weights["kernel"], self._position)
-        return self._weigh(kind, layer, current, kernel)
+        return self._weigh(kind, layer, current, kernel, layer.shape)
 
     @_convert.register
     def _convert_convolution(
@@ -247,7 +251,7 @@ class _Parser:
         weights = layer.weights["kernel"]
         kernel = self._convolution(kind, "Conv2D", weights, inputs[0].shape)
         kernel = replace(kernel, groups=kind.groups)
-        return self._weigh(kind, layer, current, kernel)
+        return self._weigh(kind, layer, current, kernel, layer.shape)
 
     @_convert.register
     def _convert_transposed(
@@ -266,7 +270,7 @@ class _Parser:
             groups=kind.groups,
             transposed=kind,
         )
-        return self._weigh(kind, layer, current, kernel)
+        return self._weigh(kind, layer, current, kernel, layer.shape)
 
     @_convert.register
     def _convert_depthwise(
@@ -278,7 +282,7 @@ class _Parser:
         current = self._affine(inputs[0])
         weights = layer.weights["depthwise_kernel"]
         kernel = self._convolution(kind, "DepthwiseConv2D", weights, inputs[0].shape)
-        return self._weigh(kind, layer, current, kernel)
+        return self._weigh(kind, layer, current, kernel, layer.shape)
 
     @_convert.register
     def _convert_separable(
@@ -294,7 +298,7 @@ class _Parser:
         current = self._follow(current, kernel, np.zeros(kernel.outputs), shape)
         pointwise_kernel = layer.weights["pointwise_kernel"]
         pointwise = Kernel("Conv2D", pointwise_kernel, self._position)
-        return self._weigh(kind, layer, current, pointwise)
+        return self._weigh(kind, layer, current, pointwise, layer.shape)
 
     @_convert.register
     def _convert_max_pooling(
@@ -363,17 +367,36 @@ class _Parser:
             layer.padding,
         )
 
+    def _weigh_position(
+        self,
+        kind: Dense,
+        layer: TrainedLayer,
+        current: Affine,
+    ) -> Value:
+        """Return the value of a dense layer that reads sums of shape (1, 1, channels).
+
+        It is a convolution of 1×1, which is flattened after its activation.
+        """
+        weights = layer.weights["kernel"][np.newaxis, np.newaxis]
+        kernel = Kernel("Conv2D", weights, self._position)
+        sums = self._weigh(kind, layer, current, kernel, (1, 1, *layer.shape))
+        return self._move(Flatten(), layer.shape, [sums])
+
     def _weigh(
         self,
         kind: Weighted,
         layer: TrainedLayer,
         current: Affine,
         kernel: Kernel,
+        shape: Shape,
     ) -> Value:
-        """Return a layer's value: last kernel, bias and activation after `current`."""
-        zeros = np.zeros(layer.shape[-1])
+        """Return a layer's value, which has this shape.
+
+        It is `current`, then the last kernel, the bias and the activation.
+        """
+        zeros = np.zeros(shape[-1])
         bias = np.asarray(layer.weights.get("bias", zeros), np.float64)
-        output = self._follow(current, kernel, bias, layer.shape)
+        output = self._follow(current, kernel, bias, shape)
         if kind.activation == "linear":
             return output
         return self._activate(output, kind.activation)
@@ -669,6 +692,21 @@ def _with_inputs(
 ) -> Deferred:
     """Return a deferred layer with other inputs, of the same shapes."""
     return replace(value, inputs=tuple(inputs), outside=outside)
+
+
+def _flattened_position(value: Value) -> Optional[Affine]:
+    """Return the sums of shape (1, 1, channels) that a layer flattens.
+
+    Return None for any other value, and for scaled volumes, whose elements are read.
+    """
+    if not isinstance(value, Deferred):
+        return None
+    if not isinstance(value.layer, (Flatten, Reshape)) or len(value.shape) > 1:
+        return None
+    [source] = value.inputs
+    if not isinstance(source, Affine) or source.shape != (1, 1, *value.shape):
+        return None
+    return None if scaled_volume(source) is not None else source
 
 
 def _refuse_negative(scale: np.ndarray) -> None:
