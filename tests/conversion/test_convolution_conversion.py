@@ -245,6 +245,7 @@ def test_branches_with_other_scales_are_normalised(tmp_path):
     assert_same_outputs(network, path, x)
 
 
+@pytest.mark.toolbox
 def test_the_parser_of_the_toolbox_refuses_groups(tmp_path):
     from snnb.conversion.toolbox import convert_with_toolbox
 

@@ -64,10 +64,13 @@ def maximum_free_model():
     )
 
 
-def read(path):
-    """By the library's own reader, which expects text as bytes, as h5py 3 reads it; TensorFlow 2.2 needs 2.10."""
+def read(path, **options):
+    """Read a file with the library's own reader, and its options.
+
+    The reader expects text as bytes, as h5py 3 reads it; TensorFlow 2.2 needs 2.10.
+    """
     if h5py.version.version_tuple[0] >= 3:
-        return nir.read(path)
+        return nir.read(path, **options)
     copy = path.with_suffix(".bytes")
     with h5py.File(path, "r") as file, h5py.File(copy, "w") as written:
         datasets = []

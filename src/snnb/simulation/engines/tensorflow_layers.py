@@ -145,7 +145,10 @@ def average(layer: AveragePooling2D, x: tf.Tensor, kernel: None) -> tf.Tensor:
     )
     sums = convolve_depthwise(window_sum, padded_x, ones)
     counts = layer.geometry(tuple(x.shape[1:])).taps()
-    return sums / tf.constant(counts[:, :, np.newaxis], x.dtype)
+    # TensorFlow 2.20 replaces a quotient by a product with a reciprocal of its own,
+    # that of 1 being 0.99999994.
+    shares = 1 / counts[:, :, np.newaxis]
+    return sums * tf.constant(shares, x.dtype)
 
 
 # Functions of a layer, its input (samples, ...) and its kernel, if the layer has one.
