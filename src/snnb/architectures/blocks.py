@@ -54,6 +54,22 @@ def classifier(
     )
 
 
+def normalised_layers(
+    layer: "keras.layers.Layer",
+    momentum: float = 0.99,
+) -> List["keras.layers.Layer"]:
+    """Return a layer, its batch normalisation and a ReLU.
+
+    The toolbox fuses a batch normalisation into the weights before it only when the
+    activation comes after both.
+    """
+    return [
+        layer,
+        keras.layers.BatchNormalization(momentum=momentum, name=f"{layer.name}_bn"),
+        keras.layers.Activation("relu", name=f"{layer.name}_relu"),
+    ]
+
+
 def rectified(
     x: "Tensor",
     name: str,

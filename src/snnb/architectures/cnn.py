@@ -1,9 +1,9 @@
 """Plain convolutional networks: alternating convolutions and poolings, then dense layers."""
 
 from itertools import zip_longest
-from typing import List, Tuple
+from typing import Tuple
 
-from snnb.architectures.blocks import classifier, convolutions
+from snnb.architectures.blocks import classifier, convolutions, normalised_layers
 from snnb.architectures.registry import InputShape, ModelSpec, architecture
 from snnb.model_files import lazy_keras as keras
 from snnb.training.recipe import CIFAR10, Recipe
@@ -149,13 +149,13 @@ def _cnn_catsvsdogs(
             use_bias=False,
             name=f"conv_{i}",
         )
-        layers += _normalised(convolution, momentum=0.9)
+        layers += normalised_layers(convolution, momentum=0.9)
         layers.append(keras.layers.AveragePooling2D(2, name=f"pool_{i}"))
         if rate:
             layers.append(keras.layers.Dropout(rate, name=f"dropout_{i}"))
     layers += [
         keras.layers.Flatten(name="flatten"),
-        *_normalised(
+        *normalised_layers(
             keras.layers.Dense(units, use_bias=False, name="dense_1"),
             momentum=0.9,
         ),
@@ -224,30 +224,18 @@ def _rueckauer(
     """
     layers = [
         keras.Input(input_shape, name="input"),
-        *_normalised(keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_1")),
-        *_normalised(keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_2")),
+        *normalised_layers(
+            keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_1")
+        ),
+        *normalised_layers(
+            keras.layers.Conv2D(filters[0], 3, padding="same", name="conv_2")
+        ),
         keras.layers.AveragePooling2D(2, name="pool_1"),
-        *_normalised(keras.layers.Conv2D(filters[1], 3, name="conv_3")),
-        *_normalised(keras.layers.Conv2D(filters[1], 3, name="conv_4")),
+        *normalised_layers(keras.layers.Conv2D(filters[1], 3, name="conv_3")),
+        *normalised_layers(keras.layers.Conv2D(filters[1], 3, name="conv_4")),
         keras.layers.AveragePooling2D(2, name="pool_2"),
         keras.layers.Flatten(name="flatten"),
-        *_normalised(keras.layers.Dense(units, name="dense_1")),
+        *normalised_layers(keras.layers.Dense(units, name="dense_1")),
         keras.layers.Dense(num_classes, activation="softmax", name="output"),
     ]
     return keras.Sequential(layers, name=name)
-
-
-def _normalised(
-    layer: "keras.layers.Layer",
-    momentum: float = 0.99,
-) -> List["keras.layers.Layer"]:
-    """Return a layer, its batch normalisation and a ReLU.
-
-    The toolbox fuses a batch normalisation into the weights before it only when the
-    activation comes after both.
-    """
-    return [
-        layer,
-        keras.layers.BatchNormalization(momentum=momentum, name=f"{layer.name}_bn"),
-        keras.layers.Activation("relu", name=f"{layer.name}_relu"),
-    ]
