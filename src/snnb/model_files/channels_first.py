@@ -10,13 +10,14 @@ import numpy as np
 
 from snnb.network.geometry import Shape
 
-ChannelsFirst = Tuple[int, int, int]  # shape of a volume: (channels, height, width)
+ChannelsFirst = Tuple[int, int, int]  # shape of a volume: channels, height, width
 
 
 def volume_of(shape: Shape) -> ChannelsFirst:
-    """Return the volume of a shape in a file.
+    """Return a shape of one to three axes in a file as that of a volume.
 
-    It is (units,), (channels, steps), or (channels, height, width).
+    (units,) is (units, 1, 1), (channels, steps) is (channels, 1, steps), and (channels,
+    height, width) stays as it is; () is one unit.
     """
     channels, *lengths = shape or (1,)
     if len(lengths) == 2:
@@ -25,25 +26,25 @@ def volume_of(shape: Shape) -> ChannelsFirst:
 
 
 def rows_first(values: np.ndarray) -> np.ndarray:
-    """Move the channels of an array (channels, rows, columns) to the end."""
+    """Return a view (rows, columns, channels) of an array (channels, rows, columns)."""
     return values.transpose(1, 2, 0)
 
 
 def list_places(volume: ChannelsFirst) -> np.ndarray:
-    """Return the place of each element in the order of the file: int (elements,).
+    """Return the index in the file of each element of a volume: int (elements,).
 
-    The elements of the volume are in the order (row, column, channel). Those of 2
-    channels, 1 row and 3 columns have the places 0, 3, 1, 4, 2, 5.
+    The elements are in the order (row, column, channel), the file is channels first.
+    The volume of 2 channels, 1 row and 3 columns has the indices 0, 3, 1, 4, 2, 5.
     """
     places = np.arange(math.prod(volume)).reshape(volume)
     return rows_first(places).ravel()
 
 
 def fit_samples(shape: Shape, samples: Optional[Shape]) -> Tuple[int, int, int]:
-    """Return the shape (height, width, channels) of the samples of an input.
+    """Return the shape (height, width, channels) of the samples of a network.
 
-    `shape` is that of the input in the file, and `samples` that of the samples that
-    there are. If the input is a vector of as many elements, it is returned.
+    `shape` is that of its input in the file. `samples` is the shape of the samples of a
+    data set, or None: it is returned if the input is a vector with as many elements.
     """
     channels, height, width = volume_of(shape)
     if len(shape) > 1 or samples is None or len(samples) != 3:

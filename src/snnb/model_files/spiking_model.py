@@ -8,10 +8,12 @@ from snnb.network.network import Network
 
 @dataclass(frozen=True, eq=False)
 class SpikingModel:
-    """A network of a file, and what is not as in the file."""
+    """A network, and how it differs from the numbers of its file."""
 
     network: Network
-    # Exponents of the weights that Lava stores, by population; empty for other files
+    # Exponent of the weights that Lava stores, by name of a population with dense
+    # weights, see `StoredWeights`; empty for NIR
     exponents: Dict[str, int] = field(default_factory=dict)
-    # A sentence for each layer whose numbers are not those of the file
+    # Lines for the user, each on a layer whose numbers are not those of the file: other
+    # weights, truncated numbers, shorter delays; a layer can have several
     notes: List[str] = field(default_factory=list)
