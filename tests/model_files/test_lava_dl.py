@@ -111,6 +111,24 @@ def test_a_first_convolution_takes_all_pictures_that_fit(tmp_path):
     assert input_shape(path, (6, 4, 3)) == (4, 4, 3)
 
 
+def test_padding_leaves_small_pictures_to_a_first_convolution(tmp_path):
+    """Two windows of 2 with stride 4 and a padding of 3 fit into 1 to 3 rows."""
+    layer = Layer(
+        "conv",
+        (2, 2, 2),
+        np.ones((2, 3, 2, 2)),
+        neuron=NEURON,
+        stride=(4, 4),
+        padding=(3, 3),
+    )
+    path = tmp_path / "net.net"
+    write(path, [layer])
+    assert input_shape(path) == (1, 1, 3)
+    assert input_shape(path, (3, 2, 3)) == (3, 2, 3)
+    assert read_lava_dl(path, (3, 2, 3)).network.output.shape == (2, 2, 2)
+    assert input_shape(path, (4, 3, 3)) == (1, 1, 3)
+
+
 def with_neuron(**numbers):
     return DENSE._replace(neuron={**NEURON, **numbers})
 
@@ -149,6 +167,16 @@ REFUSED = {
         "exponent",
     ),
     "delays": ([DENSE._replace(delay=np.array([1, 2, 3, 4]))], "delays of shape"),
+    "infinite delay": ([DENSE._replace(delay=np.array([np.inf]))], "not numbers"),
+    "two axes": ([DENSE._replace(shape=(2, 1))], "1 or 3 lengths"),
+    "half a unit": ([DENSE._replace(shape=(2.5,))], "1 or 3 lengths"),
+    "too many units": ([DENSE._replace(shape=(2**62, 4, 1))], "6 weights for"),
+    "empty bias": (
+        [
+            IMAGE._replace(weight=np.array([40]), bias=np.zeros(0), neuron=NEURON),
+        ],
+        "0 numbers as bias",
+    ),
     "channels": (
         [IMAGE, CONVOLUTION._replace(weight=np.ones((2, 4, 2, 2)))],
         "3 channels",
@@ -168,6 +196,11 @@ def test_what_is_not_read_is_refused_by_name(tmp_path, name):
     layers, message = REFUSED[name]
     with pytest.raises(InputError, match=message):
         read(tmp_path, *layers)
+
+
+def test_numbers_of_layers_are_those_that_lava_dl_writes(tmp_path):
+    with pytest.raises(InputError, match="has layers 00: they must be 0, 1"):
+        read(tmp_path, DENSE, change=lambda layers: layers.move("0", "00"))
 
 
 def test_complex_weights_are_refused(tmp_path):

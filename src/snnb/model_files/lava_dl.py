@@ -1,9 +1,12 @@
 """Make a network of a file of lava-dl, with the fixed-point neurons of Lava.
 
-lava-dl is channels first; populations are (row, column, channel). In Lava each layer is
-a time step behind the one before it. Here all layers compute the same step: a sample
-from zero state is what Lava gives with a reset interval of the length of the sample,
-read i steps later in layer i.
+`lava_file` reads the layers, and `_Builder` makes a population of each layer with
+weights, and volumes without neurons between them where values are padded or flattened.
+A file is channels first; populations are (row, column, channel).
+
+In Lava each layer is a time step behind the one before it. Here all layers compute the
+same step: a sample from zero state is what Lava gives with a reset interval of the
+length of the sample, read i steps later in layer i.
 """
 
 import math
@@ -32,7 +35,7 @@ from snnb.model_files.lava_file import (
 )
 from snnb.model_files.lava_weights import STORED_BITS, store_weights
 from snnb.model_files.spiking_model import SpikingModel
-from snnb.network.geometry import Shape
+from snnb.network.geometry import Shape, window_padding
 from snnb.network.layers import (
     Conv2D,
     Convolution2D,
@@ -55,14 +58,15 @@ from snnb.network.network import (
 from snnb.network.network import INPUT as INPUT_VOLUME
 from snnb.network.neuron import FRACTION, SUM_LIMIT, Neuron
 
-LONGEST_DELAY = 62  # time steps; Lava takes longer ones as this
+LONGEST_DELAY = 62  # time steps; Lava shortens longer delays to it
 
 
 def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> SpikingModel:
     """Read a file of lava-dl as a network.
 
-    `samples` is the shape (height, width, channels) of samples, see `input_shape`.
-    Raise `InputError` if the file cannot be read; the message names the layer.
+    `samples` is the shape (height, width, channels) of the samples of the data set, see
+    `input_shape`. Raise `InputError` for a network that is not read, with the name of
+    the layer, and `DamagedError` for a file that cannot be read.
     """
     try:
         layers = read_layers(path)
@@ -74,10 +78,13 @@ def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> SpikingModel:
 def input_shape(path: Path, samples: Optional[Shape] = None) -> Tuple[int, int, int]:
     """Return the shape (height, width, channels) of the samples of a file of lava-dl.
 
-    A network whose input is a vector takes samples of any shape with as many elements,
-    in the order channels first; by default (1, 1, units). A network that begins with a
+    `samples`, the shape of the samples of the data set, is returned if the network
+    takes them; otherwise the default is. The file states the shape of an image. A
+    network whose input is a vector takes samples of any shape with as many elements, in
+    the order channels first; by default (1, 1, units). A network that begins with a
     convolution, without an input layer, takes samples of each shape that leads to the
-    output of the convolution; by default of the smallest.
+    output of the convolution; by default of the smallest. Raise the errors of
+    `read_lava_dl`.
     """
     try:
         return _sample_shape(read_layers(path), samples)
@@ -89,13 +96,14 @@ def _sample_shape(
     layers: List[LavaLayer],
     samples: Optional[Shape],
 ) -> Tuple[int, int, int]:
+    """Return the shape of samples, see `input_shape`."""
     first_layer = layers[0]
     if first_layer.kind == FLATTEN:
         raise first_layer.refuse("is the first layer: the shape of samples is unknown")
     if first_layer.kind == CONVOLUTION:
         return _convolved_shape(first_layer, samples)
     shape = first_layer.shape
-    if first_layer.kind != INPUT:
+    if first_layer.kind != INPUT:  # a dense layer
         assert first_layer.weight is not None
         shape = (first_layer.weight.shape[1],)
     return fit_samples(shape, samples)
@@ -108,41 +116,63 @@ def _convolved_shape(
     """Return the shape of samples that a first layer, a convolution, reads."""
     assert layer.weight is not None
     channels = layer.weight.shape[1] * layer.groups
-    lengths = []
+    smallest_lengths = []
     for axis in (0, 1):
         span = layer.dilation[axis] * (layer.weight.shape[2 + axis] - 1) + 1
         windows_span = (layer.shape[1 + axis] - 1) * layer.stride[axis] + span
-        lengths.append(max(1, windows_span - 2 * layer.padding[axis]))
-    if samples is not None:
+        smallest_lengths.append(max(1, windows_span - 2 * layer.padding[axis]))
+    if samples is not None and len(samples) == 3:
         height, width, sample_channels = samples
-        fits = sample_channels == channels and all(
-            0 <= length - lengths[axis] < layer.stride[axis]
-            for axis, length in enumerate((height, width))
-        )
-        if fits:
+        has_output = _has_windows(layer, 0, height) and _has_windows(layer, 1, width)
+        if sample_channels == channels and has_output:
             return height, width, channels
-    return lengths[0], lengths[1], channels
+    return smallest_lengths[0], smallest_lengths[1], channels
+
+
+def _has_windows(layer: LavaLayer, axis: int, length: int) -> bool:
+    """Whether a convolution of `length` rows (axis 0) or columns (1) has its output."""
+    assert layer.weight is not None
+    _, windows = window_padding(
+        size=length,
+        kernel=layer.weight.shape[2 + axis],
+        stride=layer.stride[axis],
+        dilation=layer.dilation[axis],
+        padding=(layer.padding[axis], layer.padding[axis]),
+    )
+    return windows == layer.shape[1 + axis]
 
 
 class _Builder:
-    """Makes the volumes of a network of layers in a file, one after the other."""
+    """Makes the volumes of a network of layers in a file, one after the other.
+
+    `samples` is the shape (height, width, channels) of samples. `NotReadError` names a
+    layer that does not fit those before it.
+    """
 
     def __init__(self, layers: List[LavaLayer], samples: Tuple[int, int, int]) -> None:
         self._layers = layers
         height, width, channels = samples
-        # The volume that the next layer reads, and its shape in the file's order
+        # The volume that the next layer reads, and its shape in the file. The shape of
+        # an image remains after a flatten layer, so that a dense layer finds its
+        # weights
         self._volume: Volume = Volume(INPUT_VOLUME, samples)
         self._layout: ChannelsFirst = (channels, height, width)
+        # Whether the next layer reads a vector: it must be dense
         first_layer = layers[0]
         reads_vector = first_layer.kind != CONVOLUTION and len(first_layer.shape) == 1
         self._is_flat = reads_vector
-        self._volumes: List[Volume] = [self._volume]
+        self._volumes: List[Volume] = [self._volume]  # so far
+        # See `SpikingModel`
         self._exponents: Dict[str, int] = {}
         self._notes: List[str] = []
+        # Bits of a weight with its sign: those of dense layers, or more of a convolution
         self._weight_bits = STORED_BITS
 
     def network(self) -> SpikingModel:
-        """Return the network; its output is the last population."""
+        """Make the volumes, and return the network; its output is the last population.
+
+        Weights of 0 are no synapses.
+        """
         for layer in self._layers:
             if layer.kind == INPUT:
                 self._add_input(layer)
@@ -165,7 +195,7 @@ class _Builder:
         return SpikingModel(network, self._exponents, self._notes)
 
     def _add_input(self, layer: LavaLayer) -> None:
-        """Add the neurons of an input, whose bias is 2 w pixel - w + b."""
+        """Add the neurons of an input if it has any: their bias is 2 w pixel - w + b."""
         if layer.number:
             raise layer.refuse("is not the first layer")
         if layer.neuron is None:
@@ -173,9 +203,9 @@ class _Builder:
         assert layer.weight is not None
         scale = configured(Scale, {}, layer.name)
         geometry = scale.geometry(self._volume.shape)
-        channels = (self._volume.shape[-1],)
-        kernel = self._channels(layer, "weight", 2 * layer.weight, channels)
-        bias = self._channels(layer, "bias", layer.bias - layer.weight, channels)
+        channels = self._volume.shape[-1]
+        kernel = _fill_channels(layer, "weight", 2 * layer.weight, channels)
+        bias = _fill_channels(layer, "bias", layer.bias - layer.weight, channels)
         projection = Projection(
             self._volume.name,
             scale,
@@ -185,6 +215,7 @@ class _Builder:
         self._add_population(layer, self._volume.shape, [projection], bias)
 
     def _add_convolution(self, layer: LavaLayer) -> None:
+        """Add the neurons of a convolution, and the padding of what it reads."""
         weight = layer.weight
         assert weight is not None
         if self._is_flat:
@@ -223,9 +254,10 @@ class _Builder:
         if any(layer.padding):
             rows, columns = layer.padding
             padding = ((rows, rows), (columns, columns))
-            self._follow(configured(ZeroPadding2D, {"padding": padding}, layer.name))
+            self._reindex(configured(ZeroPadding2D, {"padding": padding}, layer.name))
 
     def _add_dense(self, layer: LavaLayer) -> None:
+        """Add the neurons of a dense layer, with the weights that Lava stores."""
         weight = layer.weight
         assert weight is not None
         if not self._is_flat and self._layout[1:] != (1, 1):
@@ -254,10 +286,10 @@ class _Builder:
                 f"stored as other numbers (8 bits, exponent {stored.exponent})"
             )
         if len(self._volume.shape) > 1:
-            self._follow(Flatten())
-        file_order = list_places(self._layout)
-        weights = stored.arrays[0][:, file_order]
-        delays = np.broadcast_to(layer.delay, weight.shape)[:, file_order]
+            self._reindex(Flatten())
+        columns = list_places(self._layout)
+        weights = stored.arrays[0][:, columns]
+        delays = np.broadcast_to(layer.delay, weight.shape)[:, columns]
         projections = self._dense_projections(layer, weights, delays)
         if layer.recurrent_weight is not None:
             source = Volume(layer.name, (units,))
@@ -273,7 +305,12 @@ class _Builder:
         weights: np.ndarray,
         delays: np.ndarray,
     ) -> List[Projection]:
-        """Return a projection for each delay: weights and delays (units, inputs)."""
+        """Return the projections from the volume before, one for each delay.
+
+        `weights` and `delays` are (units, inputs), the inputs in the order of the
+        volume. A projection has the weights with its delay, and 0 in place of the
+        others.
+        """
         if delays.max() > LONGEST_DELAY:
             self._notes.append(
                 f"{layer.name}: delays beyond {LONGEST_DELAY} time steps, the longest "
@@ -285,7 +322,7 @@ class _Builder:
             delayed_weights = np.where(delays == delay, weights, 0)
             projection = _dense_projection(self._volume, layer, delayed_weights, delay)
             projections.append(projection)
-        if not projections:  # all weights that are stored are 0
+        if not projections:  # Lava stores all weights as 0, see `store_weights`
             projections.append(_dense_projection(self._volume, layer, weights, 0))
         return projections
 
@@ -298,8 +335,8 @@ class _Builder:
     ) -> None:
         """Add the neurons of a layer; the next layer reads them.
 
-        `bias` is added to the current of the input; other biases are the offset of the
-        neurons.
+        `bias`, float32 (channels,), is that of an input, which is added to the pixels.
+        The bias of another layer is the offset of its neurons.
         """
         neuron = self._neuron(layer, shape)
         if bias is not None:  # pixels are no synaptic current, and do not decay
@@ -321,8 +358,12 @@ class _Builder:
         self._volume = population
 
     def _neuron(self, layer: LavaLayer, shape: Shape) -> Neuron:
-        """Return the neurons of a layer; without any, its potential is read."""
-        offset = self._numbers(layer.bias, shape)
+        """Return the neurons of a layer, whose population has a shape.
+
+        A layer without neurons in the file has some that do not spike: their potential,
+        the sum of all currents so far and the bias, is read.
+        """
+        offset = self._reorder(layer.bias, shape)
         if layer.neuron is None:
             return Neuron(
                 firing_threshold=1.0,
@@ -335,40 +376,29 @@ class _Builder:
             )
         kept_voltage = FULL_DECAY - layer.neuron.voltage_decay
         kept_current = FULL_DECAY - layer.neuron.current_decay
+        threshold = self._reorder(layer.neuron.threshold, shape)
         return Neuron(
-            # Above the threshold, that is, from the next step of a potential on
-            firing_threshold=self._numbers(layer.neuron.threshold, shape)
-            + 1 / FRACTION,
-            leak=self._numbers(kept_voltage, shape) / FULL_DECAY,
+            # Lava's neurons spike above the threshold: from the next number on
+            firing_threshold=threshold + 1 / FRACTION,
+            leak=self._reorder(kept_voltage, shape) / FULL_DECAY,
             offset=offset,
-            current_leak=self._numbers(kept_current, shape) / FULL_DECAY,
+            current_leak=self._reorder(kept_current, shape) / FULL_DECAY,
             reset=0.0,
             fixed_point=True,
         )
 
-    def _numbers(self, values: np.ndarray, shape: Shape) -> np.ndarray:
-        """Return parameters of a population of a shape: one, or one for each channel.
+    def _reorder(self, values: np.ndarray, shape: Shape) -> np.ndarray:
+        """Return numbers of a layer, (channels,) or (neurons,), for its population.
 
-        Those of a vector are put into the order of the picture that the samples are.
+        Numbers of the neurons of a population with rows and columns are put into its
+        order and shape. Others are returned as they are, so that `Neuron.check` finds
+        those that do not fit.
         """
         if values.size == math.prod(shape) and len(shape) > 1:
             return rows_first(values.reshape(self._layout)).reshape(shape)
         return values
 
-    def _channels(
-        self,
-        layer: LavaLayer,
-        name: str,
-        values: np.ndarray,
-        channels: Shape,
-    ) -> np.ndarray:
-        """Return numbers of the channels of an input: float32 (channels,)."""
-        if values.size not in (1, *channels):
-            fault = f"has {values.size} numbers as {name}"
-            raise layer.refuse(f"{fault}: one, or one for each channel, is read")
-        return np.resize(values, channels).astype(np.float32)
-
-    def _follow(self, layer: Reindexing) -> None:
+    def _reindex(self, layer: Reindexing) -> None:
         """Add the volume of a layer without neurons; the next layer reads it."""
         shape = layer.output_shape([self._volume.shape])
         name = f"{self._volume.name}:{layer.kind}"
@@ -376,6 +406,7 @@ class _Builder:
         self._volumes.append(self._volume)
 
     def _note_truncation(self, layer: LavaLayer) -> None:
+        """Note how many numbers of a layer in the file are not whole."""
         if layer.truncated_values:
             self._notes.append(
                 f"{layer.name}: {layer.truncated_values:,} weights and biases are not "
@@ -383,11 +414,30 @@ class _Builder:
             )
 
 
+def _fill_channels(
+    layer: LavaLayer,
+    name: str,
+    values: np.ndarray,
+    channels: int,
+) -> np.ndarray:
+    """Return one number, or one for each channel, of an input as float32 (channels,).
+
+    `name` is what a refusal calls the numbers.
+    """
+    if values.size not in (1, channels):
+        fault = f"has {values.size} numbers as {name}"
+        raise layer.refuse(f"{fault}: one, or one for each channel, is read")
+    return np.resize(values, channels).astype(np.float32)
+
+
 def _convolution_config(
     layer: LavaLayer,
     channels: int,
 ) -> Tuple[Type[Convolution2D], Dict[str, object]]:
-    """Return the class and the configuration of a convolution of some channels."""
+    """Return the class and the configuration of a convolution that reads `channels`.
+
+    A group for each channel is a depthwise convolution.
+    """
     assert layer.weight is not None
     filters = layer.weight.shape[0]
     config: Dict[str, object] = {
@@ -410,7 +460,10 @@ def _dense_projection(
     weights: np.ndarray,
     delay: int,
 ) -> Projection:
-    """Return the projection of a matrix (units, inputs) of weights."""
+    """Return the projection from `source` of weights (units, inputs) of a layer.
+
+    The inputs are in the order of `source`; `delay` is in time steps.
+    """
     dense = configured(Dense, {"units": len(weights)}, layer.name)
     geometry = dense.geometry(source.shape)
     kernel = np.ascontiguousarray(weights.T, np.float32)

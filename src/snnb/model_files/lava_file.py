@@ -2,9 +2,13 @@
 
 lava-dl (github.com/lava-nc/lava-dl) trains networks for Loihi 2; `export_hdf5` writes a
 group for each layer, `/layer/0`, `/layer/1` …. Arrays are channels first, and kernels
-are those of PyTorch. Everything that is not read is refused here, by name.
+are those of PyTorch.
+
+A layer that is read here has numbers of a kind and range that Lava takes; others are
+refused by name. Whether the layers fit each other is left to `lava_dl`.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Tuple
@@ -23,45 +27,57 @@ DENSE = "dense"
 RECURRENT = "dense_rec"
 KINDS = (INPUT, CONVOLUTION, FLATTEN, DENSE, RECURRENT)
 NEURON_KINDS = ("CUBA", "LOIHI")  # two names of one model
-FULL_DECAY = 4096  # of which a decay is a share: all of a current or a potential
-LARGEST_BIAS = 2**15 - 1  # 16 bits with the sign
+FULL_DECAY = 4096  # the decay with which nothing of a state remains in the next step
+LARGEST_BIAS = 2**15 - 1  # in magnitude: 16 bits with the sign
 LARGEST_THRESHOLD = 2**17
-LARGEST_WEIGHT = 2**24  # of a convolution, up to which float32 holds whole numbers
+# In magnitude, of a convolution: float32 holds all whole numbers up to it
+LARGEST_WEIGHT = 2**24
 
 
 @dataclass(frozen=True, eq=False)
 class LavaNeuron:
     """The parameters of the neurons of a layer, whole numbers as in the file.
 
-    Each is int64 (), or one for each channel.
+    Each is int64: a number, (), or flat, one for each channel or unit (not checked).
     """
 
     current_decay: np.ndarray  # iDecay, from 0 to `FULL_DECAY`
     voltage_decay: np.ndarray  # vDecay, likewise
-    threshold: np.ndarray  # vThMant
+    threshold: np.ndarray  # vThMant, from 0 to `LARGEST_THRESHOLD`
 
 
 @dataclass(frozen=True, eq=False)
 class LavaLayer:
-    """A layer in a file, or the part of it that is a number or an array."""
+    """A layer of a network in a file.
 
-    number: int  # in the file
+    What a kind of layer does not have is None or has its default; a flatten has none of
+    it.
+    """
+
+    number: int  # in the file, from 0
     kind: str  # one of `KINDS`
-    shape: Shape  # of its output: (channels, height, width) or (units,); () if unknown
-    # int64; None without weights. Of an input: what a pixel is multiplied by, () or
-    # (channels,). Of a convolution: (filters, channels of a group, height, width). Of a
-    # dense layer: (units, inputs)
+    # Of its output: (channels, height, width), or (units,); () of a flatten
+    shape: Shape
+    # int64; None of a flatten, and of an input without neurons. Of an input: w, with
+    # which a pixel from 0 to 1 is the bias w (2 pixel - 1) + `bias`, in the file's
+    # shape. Of a convolution: (filters, channels of a group, height, width). Of a dense
+    # layer: (units, inputs), the inputs in the order of the file
     weight: Optional[np.ndarray]
     recurrent_weight: Optional[np.ndarray]  # int64 (units, units), of a dense_rec
-    bias: np.ndarray  # int64, () or one for each channel
-    # int64: time steps of a dense layer, (), (units, 1), (1, inputs) or (units, inputs)
+    # int64: a number, (), or flat, one for each channel or neuron (not checked)
+    bias: np.ndarray
+    # int64: time steps from a spike to its arrival in a dense layer, at least 0: (),
+    # (units, 1), (1, inputs) or (units, inputs)
     delay: np.ndarray
+    # None without neurons, of an input, a dense or a flatten
     neuron: Optional[LavaNeuron]
-    stride: Tuple[int, int] = (1, 1)  # rows and columns, as the next two
+    # Of a convolution
+    stride: Tuple[int, int] = (1, 1)  # along rows and columns, as the next two
     padding: Tuple[int, int] = (0, 0)
     dilation: Tuple[int, int] = (1, 1)
     groups: int = 1
-    # Number of weights and biases in the file that are not whole, and are truncated
+    # Number of weights and biases in the file that are not whole; they are rounded
+    # towards 0
     truncated_values: int = 0
 
     @property
@@ -70,40 +86,45 @@ class LavaLayer:
         return f"{self.kind}{self.number}"
 
     def refuse(self, fault: str) -> NotReadError:
-        """Return an error that names the layer."""
+        """Return an error that names the layer: "layer 1 (conv) {fault}"."""
         return _refuse(self.number, self.kind, fault)
 
 
 def read_layers(path: Path) -> List[LavaLayer]:
     """Return the layers in a file, in order.
 
-    Raise `NotReadError` for a layer that is not read, `DamagedError` if the file is not
-    HDF5.
+    There is at least one. Raise `NotReadError` for a layer that is not read, and
+    `DamagedError` if the file is missing, not HDF5, or has values of a wrong type.
     """
     with reading(path) as file:
         group = file.get("layer")
         if not isinstance(group, h5py.Group):
             raise NotReadError("has no group layer, as lava-dl writes it")
-        numbers = sorted(int(name) for name in group if name.isdigit())
-        if not numbers or numbers != list(range(len(group))):
+        count = len(group)
+        budget_of(group).draw_steps(count, "layers")
+        has_all = all(str(number) in group for number in range(count))
+        if not count or not has_all:
             listing = ", ".join(sorted(group)[:5]) or "none"
             raise NotReadError(f"has layers {listing}: they must be 0, 1, 2 …")
-        budget_of(group).draw_steps(len(numbers), "layers")
-        return [_LayerReader(group[str(number)], number).read() for number in numbers]
+        return [_LayerReader(group[str(n)], n).read() for n in range(count)]
 
 
 class _LayerReader:
-    """Reads the group of one layer."""
+    """Reads the group of one layer.
+
+    `_layer` makes the layer from what all kinds have, and from what its kind has, which
+    `_input`, `_convolution` and `_dense` read and check before.
+    """
 
     def __init__(self, group: h5py.Group, number: int) -> None:
         self._group = group
         self._number = number
-        self._kind = ""  # of a layer without a type
-        self._truncated_values = 0
+        self._truncated_values = 0  # so far
+        self._kind = ""  # in the error of a layer without a type
         self._kind = self._text(group, "type")
 
     def read(self) -> LavaLayer:
-        """Return the layer."""
+        """Return the layer; raise `NotReadError` if it is not read."""
         kind = self._kind
         if kind not in KINDS:
             listing = ", ".join(KINDS)
@@ -125,6 +146,7 @@ class _LayerReader:
         recurrent_weight: Optional[np.ndarray] = None,
         delay: Optional[np.ndarray] = None,
     ) -> LavaLayer:
+        """Return the layer, after its weights were read and counted."""
         return LavaLayer(
             number=self._number,
             kind=self._kind,
@@ -150,7 +172,8 @@ class _LayerReader:
             fault = "has a neuron, but no weight and bias for the pixels"
             raise self._refuse(fault)
         layer = self._layer(shape, neuron, weight)
-        largest = int(np.max(np.abs(weight)) + np.max(np.abs(layer.bias)))
+        largest_weight = np.abs(weight).max(initial=0)
+        largest = int(largest_weight + np.abs(layer.bias).max(initial=0))
         if largest > LARGEST_BIAS:
             fault = f"makes biases of up to {largest:,} of pixels"
             raise self._refuse(f"{fault}: Lava stores 16 bits")
@@ -162,7 +185,7 @@ class _LayerReader:
         if "delay" in self._group:
             raise self._refuse("has delays, which Lava ignores in a convolution")
         weight = self._weights("weight")
-        if weight.ndim == 5 and weight.shape[-1] == 1:
+        if weight.ndim == 5 and weight.shape[-1] == 1:  # the last axis is time
             weight = weight[..., 0]
         if weight.ndim != 4:
             fault = f"has weights of shape {weight.shape}"
@@ -175,7 +198,7 @@ class _LayerReader:
         return self._layer(shape, neuron, weight)
 
     def _dense(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
-        units = int(np.prod(self._shape()))
+        units = math.prod(self._shape())
         weight = self._weights("weight")
         if weight.size % units:
             fault = f"has {weight.size} weights for {units} units"
@@ -222,7 +245,7 @@ class _LayerReader:
         lowest: int,
         highest: int,
     ) -> np.ndarray:
-        """Return a parameter of the neurons, int64 () or (channels,)."""
+        """Return a parameter of the neurons, see `LavaNeuron`."""
         if name not in group:
             raise self._refuse(f"has neurons without {name}")
         values = np.asarray(whole(group[name]))
@@ -234,14 +257,15 @@ class _LayerReader:
         return numbers[0] if numbers.size == 1 else numbers
 
     def _shape(self) -> Shape:
+        """Return the shape of the output, of one or three axes."""
         if "shape" not in self._group:
             raise self._refuse("has no shape")
-        lengths = np.atleast_1d(whole(self._group["shape"])).astype(int).tolist()
-        if not 1 <= len(lengths) <= 3 or min(lengths) < 1:
-            raise self._refuse(f"has the shape {tuple(lengths)}")
-        if len(lengths) == 2:
-            raise self._refuse(f"has the shape {tuple(lengths)}: 1 or 3 axes are read")
-        return tuple(lengths)
+        lengths = np.ravel(whole(self._group["shape"]))
+        is_length = (lengths >= 1) & (lengths % 1 == 0)
+        if len(lengths) not in (1, 3) or not is_length.all():
+            fault = f"has the shape {tuple(lengths.tolist())}"
+            raise self._refuse(f"{fault}: 1 or 3 lengths from 1 on are read")
+        return tuple(lengths.astype(int).tolist())
 
     def _weights(self, name: str) -> np.ndarray:
         """Return an array of weights, int64; raise `NotReadError` if there is none."""
@@ -251,7 +275,7 @@ class _LayerReader:
         return weights
 
     def _bias(self) -> np.ndarray:
-        """Return the biases: int64, () or one for each channel."""
+        """Return the biases, see `LavaLayer`; 0 without any."""
         bias = self._integers("bias")
         if bias is None:
             return np.zeros((), np.int64)
@@ -261,7 +285,10 @@ class _LayerReader:
         return numbers[0] if numbers.size == 1 else numbers
 
     def _integers(self, name: str) -> Optional[np.ndarray]:
-        """Return an array truncated to whole numbers, int64; None without it."""
+        """Return an array, its numbers rounded towards 0, int64; None without it.
+
+        The numbers that this changes are counted.
+        """
         if name not in self._group:
             return None
         dataset = self._group[name]
@@ -275,15 +302,17 @@ class _LayerReader:
         return whole_values.astype(np.int64)
 
     def _delays(self, units: int, inputs: int) -> np.ndarray:
-        """Return the delays of a dense layer, see `LavaLayer`.
+        """Return the delays of a dense layer, rounded down, see `LavaLayer`.
 
         As many delays as units are those of its outputs, also if it has as many inputs.
         """
         if "delay" not in self._group:
             return np.zeros((), np.int64)
         values = np.asarray(whole(self._group["delay"]))
-        if values.size and np.min(values) < 0:
+        if np.any(values < 0):
             raise self._refuse("has negative delays")
+        if not np.isfinite(values).all():
+            raise self._refuse("has delays that are not numbers")
         delay = values.astype(np.int64)
         if delay.size == 1:
             return delay.reshape(())
@@ -297,7 +326,10 @@ class _LayerReader:
         return delay
 
     def _pair(self, name: str, default: int) -> Tuple[int, int]:
-        """Return whole numbers for rows and columns, of which the default is the least."""
+        """Return two numbers, for rows and columns: whole, and at least the default.
+
+        A single number in the file is for both. Without any, both are the default.
+        """
         if name not in self._group:
             return default, default
         values = np.asarray(whole(self._group[name])).ravel()
@@ -307,6 +339,7 @@ class _LayerReader:
         return rows, columns
 
     def _text(self, group: h5py.Group, name: str) -> str:
+        """Return the first text of an array, which lava-dl writes with one."""
         if name not in group:
             raise self._refuse(f"has no {name}")
         values = np.asarray(whole(group[name])).ravel()
