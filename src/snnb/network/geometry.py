@@ -1,12 +1,13 @@
-"""Connections from one volume of neurons to another.
-
-Two axes and a pairing of channels.
+"""Connections from one volume of neurons to another: two axes, a pairing of channels.
 
 A convolution, a pooling or a dense layer connects a volume `(height, width, channels)`
 to another one. Rows and columns are independent of each other: `Axis` lists the triples
 (input position, output position, kernel tap) of one of them. Taps that fall on padding
-are not listed. Degrees of neurons follow from the axes: synapses are counted without a
-list.
+are not listed. `Geometry` combines both axes with a pairing of channels and filters.
+
+`window_axis` makes the axis of a convolution, `transposed_axis` that of a transposed
+one. `count_synapses` and `count_weights` count from the axes, without a list of
+synapses.
 """
 
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ TAP_BYTES = 40  # memory for a tap of a window while its position is computed
 
 @dataclass(frozen=True)
 class Axis:
-    """All (input, output, tap) triples along rows or columns.
+    """All (input, output, tap) triples along rows or columns, each position from 0.
 
-    They are sorted by input, then by output.
+    They are sorted by input, then by output. An input and an output meet by at most one
+    tap.
     """
 
     size: int  # length of the axis in the input volume
@@ -39,19 +41,19 @@ class Axis:
     def starts(self) -> np.ndarray:
         """Return the index of the first triple of each input.
 
-        Int64, shape (size + 1,).
+        Int64, shape (size + 1,): the last is the number of triples.
         """
         return np.searchsorted(self.input, np.arange(self.size + 1))
 
     def triples(self) -> Iterator[Tuple[int, int, int]]:
-        """Yield each input, with an output and the tap by which they meet."""
+        """Yield the triples: an input, an output, and the tap by which they meet."""
         yield from zip(self.input.tolist(), self.output.tolist(), self.tap.tolist())
 
     def by_output(self) -> Tuple[np.ndarray, np.ndarray]:
         """Return the order of the triples by output, then input, and outputs' starts.
 
-        The starts are the index of the first triple of each output in that order:
-        int64, shape (outputs + 1,).
+        The order is the index of each triple: int64, shape (triples,). The starts are
+        the place of the first triple of each output in it: int64, shape (outputs + 1,).
         """
         order = np.lexsort((self.input, self.output))
         return order, np.searchsorted(self.output[order], np.arange(self.outputs + 1))
@@ -61,9 +63,10 @@ class Axis:
         return np.bincount(self.output, minlength=self.outputs)
 
     def sums(self, values: np.ndarray, along: int) -> np.ndarray:
-        """Sum values over the inputs of each output.
+        """Sum values over the inputs of each output, in the type of the values.
 
-        `along` is the index of this axis in `values`.
+        `along` is the index of the axis of `values` that has the inputs, and in the
+        result the outputs. An output without inputs has the sum 0.
         """
         order, starts = self.by_output()
         has_inputs = np.flatnonzero(self.fan_in())
@@ -77,10 +80,7 @@ class Axis:
 
 
 def identity_axis(size: int) -> Axis:
-    """Connect every position to itself by one tap.
-
-    The axis of a 1×1 kernel and of leading dimensions.
-    """
+    """Connect every position to itself by one tap, as a 1×1 kernel does."""
     positions = np.arange(size)
     return Axis(size, size, 1, positions, positions, np.zeros(size, np.int64))
 
@@ -92,10 +92,10 @@ def window_padding(
     dilation: int,
     padding: Union[str, Tuple[int, int]],
 ) -> Tuple[int, int]:
-    """Return the number of zeros before an axis, and the number of outputs.
+    """Return the number of zeros before an axis, and the number of windows over it.
 
     The axis has `size` positions; `padding` is the number of zeros before and after
-    it, or TensorFlow's name for them. `same` splits the padding needed for
+    it, or TensorFlow's name for them. The name `same` splits the padding needed for
     ceil(size / stride) outputs evenly, with an odd one at the end (TensorFlow, "Neural
     network: notes on padding").
     """
@@ -112,7 +112,7 @@ def window_padding(
 def axis_paddings(
     padding: Union[str, Pads],
 ) -> Sequence[Union[str, Tuple[int, int]]]:
-    """Return the padding of rows and that of columns."""
+    """Return the padding of rows and that of columns, each as `window_padding` takes it."""
     return (padding, padding) if isinstance(padding, str) else padding
 
 
@@ -125,7 +125,9 @@ def window_zeros(
 ) -> Pads:
     """Return the numbers of zeros that windows over an image read.
 
-    They are before and after its rows and columns. See `window_padding`.
+    They are before and after its rows, and its columns. Padding after the last window
+    is not read. `shape` begins with the rows and columns of the image; the other
+    arguments are those of `window_padding` for both.
     """
     zeros = []
     axes = zip(shape, sizes, strides, dilations, axis_paddings(padding))
@@ -143,7 +145,13 @@ def window_axis(
     dilation: int,
     padding: Union[str, Tuple[int, int]],
 ) -> Axis:
-    """Slide a window along an axis of `size` positions; see `window_padding`."""
+    """Connect the positions of an axis to the windows over it; see `window_padding`.
+
+    A tap is a place in the window. An input of 3 positions, a kernel of 3, and a zero
+    before and after: the windows 0, 1 and 2 read the positions 0 1 by the taps 1 2,
+    then 0 1 2 by 0 1 2, then 1 2 by 0 1. Raise `ResourceError` if the memory is not
+    sufficient.
+    """
     before, outputs = window_padding(size, kernel, stride, dilation, padding)
     require_memory(
         TAP_BYTES * outputs * kernel,
@@ -167,7 +175,8 @@ def transposed_length(
 ) -> int:
     """Return the number of outputs of a transposed convolution along an axis.
 
-    It is that of Keras (`deconv_output_length`).
+    The axis has `size` inputs. The number is that of Keras (`deconv_output_length`);
+    `padding` is `valid` or `same`.
     """
     reach = (kernel - 1) * dilation + 1
     if output_padding is not None:
@@ -186,12 +195,13 @@ def transposed_axis(
     dilation: int,
     before: int,
 ) -> Axis:
-    """Slide a window along the outputs; exchange the ends of the triples.
+    """Connect `size` inputs to the outputs of a transposed convolution.
 
-    An input of a transposed convolution meets the outputs that its window would read.
-    Window 0 begins `before` positions before the first output. Taps are counted from
-    the end of the window, so that those of an output rise with the inputs that it
-    reads, as in a convolution.
+    Input i meets the outputs that window i over the outputs would read. Window 0 begins
+    `before` positions before the first output. Taps are counted from the end of the
+    window, so that those of an output rise with the inputs that it reads, as in a
+    convolution. Two inputs, a kernel of 3, stride 2 and `before` 0: input 0 meets the
+    outputs 0, 1 and 2 by the taps 2, 1 and 0, and input 1 the outputs 2, 3 and 4.
     """
     require_memory(
         TAP_BYTES * size * kernel,
@@ -209,9 +219,8 @@ def transposed_axis(
 class Geometry:
     """Which neurons of an input volume meet which neurons of the output volume.
 
-    The axes of the input volume are rows, columns and channels.
-
-    Output (r', c', f) is connected to input (r, c, k) for every triple (r, r', i) of
+    The input volume is (rows, columns, channels), and the output volume (rows, columns,
+    filters). Output (r', c', f) is connected to input (r, c, k) for every triple (r, r', i) of
     `rows` and (c, c', j) of `columns`, and for the channels that `pairing` names.
     """
 
@@ -220,11 +229,11 @@ class Geometry:
     channels: int  # length of the last axis of the input volume
     filters: int  # length of the last axis of the output volume
     # Which channels meet which filters. "dense": all meet all. "grouped": both are
-    # divided into `groups` parts, and part g of the channels meets part g of the
-    # filters. "diagonal": each channel is such a part
+    # divided into `groups` equal parts in order, and part g of the channels meets part
+    # g of the filters. "diagonal": each channel is such a part
     pairing: str
-    shape: Shape  # the output volume in the layer's own shape
-    groups: int = 1  # parts of a "grouped" pairing, at least 2
+    shape: Shape  # the output volume in the layer's own shape, such as (units,)
+    groups: int = 1  # parts of a "grouped" pairing, at least 2; otherwise 1
 
     @property
     def input_volume(self) -> Tuple[int, int, int]:
@@ -238,7 +247,7 @@ class Geometry:
 
     @property
     def parts(self) -> int:
-        """Number of parts of channels, each of which meets its own filters."""
+        """Number of parts of channels, each of which meets its own filters; 1 if dense."""
         if self.pairing == "diagonal":
             return self.channels
         return self.groups
@@ -255,14 +264,14 @@ class Geometry:
 
     @property
     def kernel_shape(self) -> Tuple[int, int, int, int]:
-        """Shape of the weights.
+        """Shape of the weights: (row taps, column taps, channels, multiplier).
 
-        Row taps, column taps, channels, filters of a channel.
+        Weight (i, j, k, m) is that of channel k and the m-th filter that it meets.
         """
         return self.rows.taps, self.columns.taps, self.channels, self.multiplier
 
     def spread_filters(self, values: np.ndarray) -> np.ndarray:
-        """Return values of filters for each channel, and the filters that it meets.
+        """Return the values of the filters that each channel meets.
 
         `values` has the shape (filters,), the result (channels, multiplier), or (1,
         filters) if all channels meet all filters. Four channels and six filters in two
@@ -276,14 +285,14 @@ class Geometry:
     def weights_of_filters(self, weights: np.ndarray) -> np.ndarray:
         """Return weights, in the shape `kernel_shape`, by filter.
 
-        The result has the shape (weights of a filter, filters).
+        The result has the shape (taps × channels_read, filters).
         """
         return weights_by_filter(weights, self.parts).reshape(-1, self.filters)
 
     def fan_out(self) -> np.ndarray:
-        """Count the connections that leave an input of each position.
+        """Count the connections that leave a channel of each input position.
 
-        Int64, shape (rows, columns).
+        Int64, shape (rows, columns): it is the same for all channels.
         """
         rows = np.bincount(self.rows.input, minlength=self.rows.size)
         columns = np.bincount(self.columns.input, minlength=self.columns.size)
@@ -311,7 +320,7 @@ class Geometry:
     def taps(self) -> np.ndarray:
         """Count the taps of each output position that lie inside the input.
 
-        int64, shape (rows, columns).
+        Int64, shape (rows, columns) of the output.
         """
         return np.multiply.outer(self.rows.fan_in(), self.columns.fan_in())
 
@@ -337,14 +346,15 @@ def weights_by_filter(weights: np.ndarray, groups: int) -> np.ndarray:
     return by_filter.reshape(*taps, channels // groups, groups * multiplier)
 
 
-SOURCES = 1 << 18  # number of repeated sources in a batch, to limit the memory
+# Most sources whose pairs `_add_repeated` lists at a time, to limit the memory
+SOURCES = 1 << 18
 
 
 class Reading(NamedTuple):
     """What one connection onto a population reads."""
 
-    # int64, shape `geometry.input_volume`: neuron at each position of the input; -1
-    # where there is none
+    # int64, shape `geometry.input_volume`: neuron at each position of the input;
+    # `PADDING` where there is none
     ids: np.ndarray
     geometry: Geometry
 
@@ -368,7 +378,7 @@ class _Occurrences(NamedTuple):
         return _Occurrences(self.source[rows], self.position[rows], self.geometry)
 
     def reached_outputs(self) -> "_Reached":
-        """Return the output positions that each source reaches from its position."""
+        """Return the output positions that each row of this table reaches."""
         geometry = self.geometry
         rows = geometry.rows
         columns = geometry.columns
@@ -376,21 +386,23 @@ class _Occurrences(NamedTuple):
         row, column = np.divmod(pixel, columns.size)
         row_starts = rows.starts()
         column_starts = columns.starts()
-        width = np.diff(column_starts)[column]
-        number = np.diff(row_starts)[row] * width  # outputs that a position reaches
-        which = np.repeat(np.arange(pixel.size), number)
-        first_pair = (np.cumsum(number) - number)[which]
-        i, j = np.divmod(np.arange(which.size) - first_pair, width[which])
-        output_row = rows.output[row_starts[row][which] + i]
-        output_column = columns.output[column_starts[column][which] + j]
+        widths = np.diff(column_starts)[column]
+        output_counts = np.diff(row_starts)[row] * widths
+        occurrence = np.repeat(np.arange(pixel.size), output_counts)
+        first_pair = (np.cumsum(output_counts) - output_counts)[occurrence]
+        number = np.arange(occurrence.size) - first_pair  # among those of the position
+        row_number, column_number = np.divmod(number, widths[occurrence])
+        output_row = rows.output[row_starts[row][occurrence] + row_number]
+        column_start = column_starts[column][occurrence]
+        output_column = columns.output[column_start + column_number]
         output = output_row * columns.outputs + output_column
-        return _Reached(which, output)
+        return _Reached(occurrence, output)
 
 
 class _Reached(NamedTuple):
     """Pairs of an occurrence and an output position that it reaches."""
 
-    occurrence: np.ndarray  # int64, shape (pairs,): row of `_Occurrences`
+    occurrence: np.ndarray  # int64, shape (pairs,): index of a row of `_Occurrences`
     output: np.ndarray  # int64, shape (pairs,): flat output position, without filters
 
 
@@ -399,8 +411,8 @@ def count_synapses(readings: Sequence[Reading], first_id: int, sources: int) -> 
 
     All connections of the same two neurons are one synapse. The outputs that a source
     reaches are listed only if the source occurs several times, in one input or in
-    several. `readings` has at least one element; its ids are `first_id` to `first_id +
-    sources - 1`, or -1 at positions without a source.
+    several. `readings` has at least one element, all with the output volume of the
+    population; their ids are `first_id` to `first_id + sources - 1`, or `PADDING`.
     """
     occurrences = []
     for ids, geometry in readings:
@@ -432,16 +444,15 @@ def count_synapses(readings: Sequence[Reading], first_id: int, sources: int) -> 
     for start in range(0, int(number[-1]), SOURCES):
         is_counted = is_repeated & (number > start) & (number <= start + SOURCES)
         batch = [o.take(is_counted[o.source]) for o in repeated_occurrences]
-        _add_repeated(batch, is_counted, degrees)
+        _add_repeated(batch, degrees)
     return degrees
 
 
 def count_weights(geometry: Geometry, kernel: Optional[np.ndarray]) -> np.ndarray:
-    """Count the weights other than 0 by which each input meets outputs.
+    """Count the connections of each input whose weight is not 0.
 
-    Int64, shape `geometry.input_volume`.
-
-    `kernel` has the shape `geometry.kernel_shape`; None: no weight is 0.
+    Int64, shape `geometry.input_volume`; read-only without `kernel`. `kernel` has the
+    shape `geometry.kernel_shape`; None: no weight is 0.
     """
     if kernel is None:
         return np.broadcast_to(
@@ -473,39 +484,39 @@ def _count_taps(axis: Axis) -> np.ndarray:
 
 def _add_repeated(
     occurrences: Sequence[_Occurrences],
-    is_counted: np.ndarray,
     degrees: Degrees,
 ) -> None:
-    """Add the synapses of some sources to both counts.
+    """Add the synapses of some sources to both counts, each pair of neurons once.
 
-    `is_counted` (bool, shape (sources,)) is True for these sources; `occurrences` has
-    all of their positions. A connection is a pair of source and output position if the
-    source meets all filters, and pairs of source and target if it meets some.
+    `occurrences`, at least one, has all positions of these sources. Where a source
+    meets all filters, a pair of source and output position stands for them all. Where
+    it meets some, pairs of source and target are listed, unless the first pairs have
+    them.
     """
     filters = occurrences[0].geometry.filters
     targets = degrees.into.size
     outputs = targets // filters
-    dense_pairs = [np.empty(0, np.int64)]  # source × outputs + output
+    # Each pair as a number, source × outputs + output
+    dense_pairs = [np.empty(0, np.int64)]
     for occurrence in occurrences:
         if occurrence.geometry.pairing == "dense":
             reached_outputs = occurrence.reached_outputs()
             source = occurrence.source[reached_outputs.occurrence]
             dense_pairs.append(source * outputs + reached_outputs.output)
-    pairs = np.unique(np.concatenate(dense_pairs))
-    source_outputs = np.bincount(pairs // outputs, minlength=degrees.out.size)
+    output_pairs = np.unique(np.concatenate(dense_pairs))
+    source_outputs = np.bincount(output_pairs // outputs, minlength=degrees.out.size)
     degrees.out[:] += source_outputs * filters
-    degrees.into[:] += np.repeat(
-        np.bincount(pairs % outputs, minlength=outputs),
-        filters,
-    )
-    single_pairs = [np.empty(0, np.int64)]  # source × targets + target
+    output_sources = np.bincount(output_pairs % outputs, minlength=outputs)
+    degrees.into[:] += np.repeat(output_sources, filters)
+    # Each pair as a number, source × targets + target
+    part_pairs = [np.empty(0, np.int64)]
     for occurrence in occurrences:
         geometry = occurrence.geometry
         if geometry.pairing == "dense":
             continue
         reached_outputs = occurrence.reached_outputs()
         source = occurrence.source[reached_outputs.occurrence]
-        is_new = ~np.isin(source * outputs + reached_outputs.output, pairs)
+        is_new = ~np.isin(source * outputs + reached_outputs.output, output_pairs)
         source = source[is_new]
         output = reached_outputs.output[is_new]
         position = occurrence.position[reached_outputs.occurrence[is_new]]
@@ -513,9 +524,8 @@ def _add_repeated(
         part = channel // geometry.channels_read
         first_target = output * filters + part * geometry.multiplier
         first_pair = source * targets + first_target
-        single_pairs.append(
-            np.add.outer(first_pair, np.arange(geometry.multiplier)).ravel(),
-        )
-    single = np.unique(np.concatenate(single_pairs))
-    degrees.out[:] += np.bincount(single // targets, minlength=degrees.out.size)
-    degrees.into[:] += np.bincount(single % targets, minlength=targets)
+        pairs = np.add.outer(first_pair, np.arange(geometry.multiplier))
+        part_pairs.append(pairs.ravel())
+    target_pairs = np.unique(np.concatenate(part_pairs))
+    degrees.out[:] += np.bincount(target_pairs // targets, minlength=degrees.out.size)
+    degrees.into[:] += np.bincount(target_pairs % targets, minlength=targets)
