@@ -246,7 +246,10 @@ def _describe_population(
     neuron = request.neuron_of(population)
     if population.neuron is not None:
         # Each is one number, one for each channel or each neuron.
-        stated_numbers = {"subtrahend": neuron.after, **neuron.stored_numbers}
+        stated_numbers = {
+            "subtrahend": neuron.reset_or_subtrahend,
+            **neuron.stored_numbers,
+        }
         numbers: Dict[str, JsonValue] = {"spikes": neuron.spikes}
         if neuron.fixed_point:
             numbers["fixed_point"] = True

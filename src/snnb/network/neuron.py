@@ -1,7 +1,8 @@
 """The neuron model: condition for a spike, and reset. No other module defines them.
 
-Engines, cross-checks and exports read `Neuron`. The neurons of a converted network have
-no leak; `converted_neuron` makes them from options of the simulation.
+Engines, cross-checks and exports read `Neuron`. A network from a NIR or lava-dl file has
+one for each population. The neurons of a converted network have no leak;
+`converted_neuron` makes them from options of the simulation.
 """
 
 from dataclasses import dataclass, fields
@@ -15,18 +16,18 @@ Numbers = Union[float, np.ndarray]
 
 # Numbers of fixed-point neurons. Potentials and currents are multiples of 1 / FRACTION
 FRACTION = 64
-CURRENT_LIMIT = 2.0**17  # of a synaptic current: 24 bits, of which 6 are the fraction
-SUM_LIMIT = 2.0**23  # of the weights of a step: 24 bits without a fraction
+# Of a synaptic current: 24 bits with the sign, of which 6 are the fraction
+CURRENT_LIMIT = 2.0**17
+# Of the sum of the weights of the spikes of a step: 24 bits with the sign
+SUM_LIMIT = 2.0**23
 
 
 @dataclass(frozen=True, eq=False)
 class Neuron:
     """Parameters of the neurons of a population, constant in time.
 
-    They are those of leaky integration, threshold and reset.
-
-    In each time step, x is the sum of the currents of all projections, the bias
-    included:
+    They are those of leaky integration, threshold and reset. In each time step, x is
+    the sum of the currents of all projections, and the bias of the population:
 
         i ← i + (g_i x - (1 - κ) i)         with a synaptic current; otherwise i = x
         v ← v + ((g i + c) - (1 - λ) v)
@@ -36,24 +37,26 @@ class Neuron:
     not grow when λ is close to 1. Engines compute it in float32 in exactly this order,
     with 1 - λ and 1 - κ rounded to float32 once.
 
-    Neurons of Lava and Loihi 2 (`fixed_point`) compute with fixed-point numbers, whose
-    unit 1 has `FRACTION` steps. With z(y), y rounded towards 0 to such a step:
+    Neurons of Lava and Loihi 2 (`fixed_point`) compute with multiples of 1 /
+    `FRACTION`. With z(y), y rounded towards 0 to such a number:
 
         x = Σ over projections of ⌊Σ weights of spikes⌋, which wraps around at
-            ±`SUM_LIMIT`; of a constant input, its current and the bias, rounded
-            towards 0
+            ±`SUM_LIMIT`; of a population that reads constant input, its current and
+            the bias, rounded towards 0
         i ← z(κ i) + x, which wraps around once beyond ±`CURRENT_LIMIT`
         v ← z(λ v) + i + c, limited to ±(`CURRENT_LIMIT` - 1 / `FRACTION`)
         spike where v ≥ θ; there v ← reset
 
-    They have a synaptic current and a reset. λ and κ are multiples of 2⁻¹², c and θ of
-    1 / `FRACTION`; then float64 holds all numbers exactly. The gains are not used.
+    They have a synaptic current and a reset. λ and κ are multiples of 2⁻¹², c, θ and
+    the reset of 1 / `FRACTION`; then float64 holds all numbers exactly. The gains are
+    not used, and a population that reads spikes has c, but no bias.
 
-    Each number is converted to float64, and broadcasts to the shape of the population:
-    a number, one for each channel (the last axis), or one for each neuron.
+    Each parameter is converted to float64, and broadcasts to the shape of the
+    population: a number, one for each channel (the last axis), or one for each neuron.
     """
 
-    # θ; a neuron that spikes only above ϑ has the next float32 number, nextafter(ϑ, ∞)
+    # θ; a neuron that spikes only above ϑ has the next float32 number, nextafter(ϑ, ∞),
+    # or with fixed-point numbers ϑ + 1 / `FRACTION`
     firing_threshold: Numbers
     leak: Numbers = 1.0  # λ
     gain: Numbers = 1.0  # g
@@ -83,7 +86,7 @@ class Neuron:
         spikes: bool = True,
         fixed_point: bool = False,
     ) -> "Neuron":
-        """Make a neuron model from numbers by their names in files."""
+        """Make a neuron model from numbers by their names in files, see `FIELDS`."""
         parameters = {FIELDS[name]: values for name, values in numbers.items()}
         return cls(spikes=spikes, fixed_point=fixed_point, **parameters)
 
@@ -110,34 +113,42 @@ class Neuron:
                 raise ValueError(f"{fault}, which does not fit {shape}")
 
     def describe(self) -> Tuple[str, str]:
-        """Return the threshold and the reset of the potential: `0.5 to 1`, `to 0`.
+        """Return the threshold and the reset of the potential as text.
 
-        They are empty without spikes.
+        They are `0.5 to 1` (of different neurons) or `above 80` (fixed-point), and `to
+        0` or `by subtraction of 1`. They are empty without spikes.
         """
         if not self.spikes:
             return "", ""
-        threshold = _range(self.firing_threshold)
+        threshold = _describe(self.firing_threshold)
         if self.fixed_point:
-            threshold = f"above {_range(self.firing_threshold - 1 / FRACTION)}"
+            threshold = f"above {_describe(self.firing_threshold - 1 / FRACTION)}"
         if self.reset is not None:
-            return threshold, f"to {_range(self.reset)}"
-        return threshold, f"by subtraction of {_range(self._subtrahend_or_threshold)}"
+            return threshold, f"to {_describe(self.reset)}"
+        subtrahend = _describe(self._subtrahend_or_threshold)
+        return threshold, f"by subtraction of {subtrahend}"
 
     @property
     def _subtrahend_or_threshold(self) -> Numbers:
         return self.firing_threshold if self.subtrahend is None else self.subtrahend
 
     @property
-    def after(self) -> np.ndarray:
-        """Potential after a spike, or without `reset` the number that it subtracts."""
+    def reset_or_subtrahend(self) -> np.ndarray:
+        """Potential after a spike, or without `reset` the number that it subtracts.
+
+        It is float64, of the shape that it has among the parameters.
+        """
         if self.reset is None:
             return np.asarray(self._subtrahend_or_threshold)
         return np.asarray(self.reset)
 
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
-        """Return the numbers by their names in files.
+        """Return the numbers that the neurons compute with, by their names in files.
 
-        Each is float64 in the shape of the population.
+        Each is float64 in the shape of the population. Without a reset the subtrahend
+        is among them, which may be the threshold. Neurons that do not spike
+        have no reset, subtrahend and threshold; those without a synaptic current have
+        none of its numbers.
         """
         numbers = self.stored_numbers
         if self.reset is None:
@@ -154,16 +165,14 @@ class Neuron:
         return {name: np.broadcast_to(value, shape) for name, value in numbers.items()}
 
 
-# Field of each number by its name in files
-FIELDS = {
-    field.name: field.name
-    for field in fields(Neuron)
-    if field.name not in ("spikes", "fixed_point")
-}
-FIELDS = {"threshold": FIELDS.pop("firing_threshold"), **FIELDS}
+# Field of each number of `Neuron` by its name in files: its own name, or `threshold`
+FIELDS = {"threshold": "firing_threshold"}
+for _field in fields(Neuron):
+    if _field.name not in ("firing_threshold", "spikes", "fixed_point"):
+        FIELDS[_field.name] = _field.name
 
 
-def _range(values: Numbers) -> str:
+def _describe(values: Numbers) -> str:
     """Return numbers as text: their least and greatest, or one if these are equal."""
     low = f"{float(np.min(values)):.6g}"
     high = f"{float(np.max(values)):.6g}"
@@ -188,16 +197,13 @@ class NeuronOptions(Protocol):
     def initial_potential(self) -> float:
         """Potential before the first step, as a fraction of the threshold.
 
-        It holds for populations that have none.
+        It is that of populations without an initial potential of their own.
         """
 
 
 @dataclass(frozen=True)
 class Normalised:
-    """The default `NeuronOptions`, without a simulation.
-
-    Their threshold is the unit of the weights.
-    """
+    """The default `NeuronOptions`, without a simulation: weights have the threshold 1."""
 
     threshold: float = 1.0
     reset: str = "subtraction"
@@ -214,11 +220,11 @@ def converted_neuron(
 ) -> Neuron:
     """Return the integrate-and-fire neurons of a population of a converted network.
 
-    `integer_threshold` and `initial_potential` (a fraction of the threshold, or an
-    integer with integer thresholds) are given for its channels. Without an
-    `initial_potential`, `options` define it, except for a softmax, which draws the
-    spikes (`random`), and an output that does not spike. All potentials are multiplied
-    by `options.threshold`.
+    `integer_threshold` and `initial_potential`, float32 (channels,), are those of the
+    population, or None. The latter is a fraction of the threshold, or an integer with
+    integer thresholds. Without it `options` define it, except for a softmax, which
+    draws the spikes (`random`), and an output that does not spike: theirs is 0. A
+    softmax resets to 0. All potentials are multiplied by `options.threshold`.
     """
     threshold: Numbers = 1.0
     if integer_threshold is not None:

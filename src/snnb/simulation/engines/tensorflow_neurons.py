@@ -139,7 +139,7 @@ class ConvertedNeurons:
         self._real = real
         self._initial = np.asarray(neuron.initial, real)
         self._threshold = np.asarray(neuron.firing_threshold, real)
-        self._after = np.asarray(neuron.after, real)
+        self._after = np.asarray(neuron.reset_or_subtrahend, real)
         self._resets_to_zero = neuron.reset is not None
         self._windowed_bias = None
         if network.windowed and population.bias is not None:
@@ -230,7 +230,7 @@ class ModelNeurons:
         self._initial = np.asarray(neuron.initial, real)
         self._threshold = np.asarray(neuron.firing_threshold, real)
         self._largest_below = np.nextafter(self._threshold, np.float32(-np.inf))
-        self._after = np.asarray(neuron.after, real)
+        self._after = np.asarray(neuron.reset_or_subtrahend, real)
         self._dynamics = Dynamics(*map(tf.constant, dynamics(population)))
         # Biases of the first step, and of the steps after it
         self._early_bias = None

@@ -7,11 +7,12 @@ other in the order of the population; within a projection, the inputs in rising 
 which is C order of their volume. The sum is rounded after each addition. The product of
 a weight with a pixel, a current of the input, or a spike count of separated firing is
 not rounded before it is added (IEEE 754 fusedMultiplyAdd). Average pooling divides the
-sum. The bias is added last.
+sum. The bias is added last. Fixed-point neurons round their sums down, see `Neuron`.
 
 `EventNetwork` is the prepared network. It has a *simulator* for each population, which
 computes the population's spikes in some steps from the spikes that it reads:
-`WeightedSimulator`, `LargestCountSimulator` or `LeadingInputSimulator`.
+`WeightedSimulator` or, of fixed-point neurons, `FixedPointSimulator`; of max pooling,
+`LargestCountSimulator` or `LeadingInputSimulator`.
 """
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
@@ -72,8 +73,8 @@ CURRENTS_BYTES = 256 << 10
 # If the weights take more than this multiple of them, more steps are computed together:
 # weights that do not fit into the cache are read from memory once for all of them.
 WEIGHTS_PER_CURRENTS = 8
-# Most tables of a population, see `can_merge`. With a third one, the loop takes 0.8 s
-# more to compile than with two, with 16 of them 14 s.
+# Most tables of a population whose projections can be merged, see `can_merge`. With a
+# third one, the loop takes 0.8 s more to compile than with two, with 16 of them 14 s.
 MOST_TABLES = 2
 NEVER = np.float32(np.inf)  # threshold of neurons that do not spike
 
@@ -82,7 +83,7 @@ class Source(NamedTuple):
     """Where a projection reads."""
 
     volume: str
-    delay: int  # steps from a spike to its arrival
+    delay: int  # steps from a spike, or an input, to its arrival
 
 
 class SpikeProjection(NamedTuple):
@@ -145,7 +146,15 @@ def repeat_rows(array: np.ndarray, rows: int) -> np.ndarray:
 
 
 class WeightedSimulator:
-    """Simulates a population that sums projections with weights, or averages one."""
+    """Simulates a population that sums projections with weights, or averages one.
+
+    Attributes
+    ----------
+    sources
+        What the projections that read spikes read, in the order of the population.
+    input_projections
+        The projections that read an input that changes from step to step.
+    """
 
     def __init__(
         self,
@@ -168,6 +177,7 @@ class WeightedSimulator:
             for p in population.projections
             if p.input in changing_volumes
         )
+        # See `MergedProjections.neurons`; None: each source has a table
         self._merged_neurons: Optional[np.ndarray] = None
         self._tables: Tuple[ProjectionTable, ...]
         if can_merge(population, projections):
@@ -232,7 +242,11 @@ class WeightedSimulator:
         sources: Sequence[np.ndarray],
         bits: np.ndarray,
     ) -> Tuple[np.ndarray, ...]:
-        """Return the spikes of each table, of the samples and steps of `bits`."""
+        """Return the spikes that each table reads, in the steps of `bits`.
+
+        `sources` are those of `simulate`. Without any, the silent table reads a source
+        without neurons.
+        """
         if not sources:
             samples, steps, _ = bits.shape
             return (np.zeros((samples, steps, 0), np.uint64),)
@@ -241,7 +255,10 @@ class WeightedSimulator:
         return tuple(sources)
 
     def _take_buffers(self, steps: int) -> Tuple[np.ndarray, np.ndarray]:
-        """Return the buffers of currents and of lists of spikes for some steps."""
+        """Return the buffers of currents and of lists of spikes for some steps.
+
+        `compiled_loops.simulate_weighted` describes both.
+        """
         chunk_steps = min(self._chunk_steps, steps)
         currents_size = chunk_steps * self._neurons + WORD_SIZE if self._changes else 0
         list_size = self._largest_source + SPARE_ENTRIES
@@ -250,7 +267,10 @@ class WeightedSimulator:
 
 
 class FixedPointSimulator(WeightedSimulator):
-    """Simulates a population of fixed-point neurons, which reads spikes only."""
+    """Simulates a population of fixed-point neurons.
+
+    It reads spikes, or constant input; a changing input is spikes too.
+    """
 
     def __init__(
         self,
@@ -260,7 +280,8 @@ class FixedPointSimulator(WeightedSimulator):
         buffers: Buffers,
     ) -> None:
         """Prepare the tables; `amplitudes` is that of `spike_amplitudes`."""
-        super().__init__(network, population, amplitudes, set(), buffers)
+        changing_volumes: Set[str] = set()  # spikes are no changing input
+        super().__init__(network, population, amplitudes, changing_volumes, buffers)
         self._loop = typed_once(fixed_point_loops.simulate_fixed_point)
         self._rounds_sums = rounds_each_sum(population)
 
@@ -379,11 +400,14 @@ def list_spike_projections(
 class MergedProjections(NamedTuple):
     """Dense projections as one, which reads their sources one after the other.
 
-    Each source is filled up to whole words.
+    Each source is filled up to whole words, so that its spikes are joined as words. A
+    volume is a source for each delay with which it is read.
     """
 
-    projection: Projection
-    # uint64 (words,): bits of the neurons of the sources with a weight other than 0
+    projection: Projection  # its input has no name
+    # uint64 (words of all sources,): a bit is 1 if the neuron has a weight other than
+    # 0. The spikes of the others are masked: of a dense layer with delays, most neurons
+    # of a source have only weights of other delays
     neurons: np.ndarray
 
 
@@ -391,7 +415,9 @@ def can_merge(population: Population, projections: List[SpikeProjection]) -> boo
     """Whether the projections of a population become one table.
 
     The loops are compiled for each number of tables, which takes the longer the more
-    there are: as many as a dense layer has delays. The order of the sums is the same.
+    there are: a dense layer has as many projections as delays. Projections can be
+    merged if they are dense layers of vectors whose spikes have one amplitude, and only
+    the sum of all is rounded. The order of the sums is the same.
     """
     if len(projections) <= MOST_TABLES or rounds_each_sum(population):
         return False
@@ -404,7 +430,7 @@ def merge_projections(
     network: Network,
     projections: List[SpikeProjection],
 ) -> MergedProjections:
-    """Merge the projections of a population, see `can_merge`."""
+    """Merge the projections of a population that `can_merge`, in their order."""
     kernels = []
     for projection, _ in projections:
         weights = np.asarray(projection.kernel)
@@ -455,7 +481,7 @@ class EventNetwork:
         `index_tables`.
     input_places
         Where the elements of the input are in each volume that passes on an input that
-        changes from step to step, the input included, by volume: int32, (elements,),
+        changes from step to step and is not spikes, the input included, by volume: int32, (elements,),
         with `PADDING` for an element that is left out, or None if their index is the
         same.
     history_steps
@@ -550,7 +576,7 @@ class EventNetwork:
         parameters = Parameters(
             bias=self._broadcast(population, bias),
             threshold=threshold,
-            reset=self._broadcast(population, neuron.after),
+            reset=self._broadcast(population, neuron.reset_or_subtrahend),
             below_threshold=empty,
             decay=empty,
             gain=empty,
@@ -630,7 +656,7 @@ class EventNetwork:
         """Return the currents of constant input, by population that it reaches.
 
         `x` has the shape (samples, *input shape), the currents (samples, neurons or
-        more).
+        more). Those of fixed-point neurons include the bias, and are rounded towards 0.
         """
         pixels = np.array(x.reshape(len(x), -1), self.real)
         values = {self.network.input.name: pixels}
@@ -659,7 +685,7 @@ def make_component(volumes: List[Volume]) -> Component:
 def rounds_each_sum(population: Population) -> bool:
     """Whether the sums of several projections are rounded before they are added.
 
-    They are those of fixed-point neurons, if a weight is not whole.
+    Those of fixed-point neurons are; if all weights are whole, that changes nothing.
     """
     projections = population.projections
     if not population.fixed_point or len(projections) == 1:

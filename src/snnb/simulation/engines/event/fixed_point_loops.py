@@ -1,7 +1,7 @@
 """The compiled loop of a population of fixed-point neurons (Lava, Loihi 2).
 
-Its currents are computed as those of `simulate_weighted`, and all its numbers are
-float64, which holds them exactly; see `snnb.network.neuron.Neuron`.
+Their arithmetic is that of `snnb.network.neuron.Neuron`. Weights are summed as in
+`compiled_loops.simulate_weighted`. All numbers are float64, which holds them exactly.
 """
 
 from typing import Tuple
@@ -34,7 +34,7 @@ from snnb.simulation.engines.event.vectors import (
     wrap_once,
 )
 
-POTENTIAL_LIMIT = CURRENT_LIMIT - 1 / FRACTION
+POTENTIAL_LIMIT = CURRENT_LIMIT - 1 / FRACTION  # in magnitude
 
 
 @compiled
@@ -47,12 +47,13 @@ def simulate_fixed_point(
     currents: np.ndarray,
     spike_list: np.ndarray,
 ) -> None:
-    """Simulate a population of fixed-point neurons.
+    """Simulate some steps of a population of fixed-point neurons.
 
-    An input that changes from step to step is spikes, as a source. The constant current
-    of the neurons includes their bias, and is whole. `rounds_sums` states whether the
-    sum of each projection is rounded down, and not only that of all. See
-    `simulate_weighted` for the other arguments.
+    All `sources` are spikes: an input that changes from step to step is one too. The
+    constant current of `neurons` is whole, and includes the bias, so that their
+    parameter `bias` is not read. `rounds_sums` states whether the sum of each
+    projection is rounded down before it is added; the sum of all is rounded down
+    anyway. See `simulate_weighted` for the other arguments.
     """
     size = neurons.state.potential.shape[1]
     changes = currents.size > 0
@@ -80,7 +81,10 @@ def simulate_fixed_point(
 
 @inner
 def _round_sums_down(currents: np.ndarray, size: int) -> None:
-    """Round the first `size` currents down, in place: a multiple of `WORD_SIZE`."""
+    """Round the first `size` currents down to whole numbers, in place.
+
+    `size` is a multiple of `WORD_SIZE`.
+    """
     for i in range(0, size, WORD_SIZE):
         store(currents, i, round_down(load(currents, i, WORD_VECTORS)))
 
@@ -95,7 +99,11 @@ def _simulate_neurons(
     start: int,
     bits: np.ndarray,
 ) -> None:
-    """Simulate some steps of a sample; see `compiled_loops.simulate_neurons`."""
+    """Simulate some steps of a sample; see `compiled_loops.simulate_neurons`.
+
+    `currents` are the sums of a step before they are rounded down and wrap around. They
+    include the bias. The trace is the potential after the reset.
+    """
     parameters = neurons.parameters
     potential = neurons.state.potential[sample]
     synaptic_current = neurons.state.synaptic_current[sample]

@@ -6,7 +6,7 @@ tuple has few arrays. An array that has nothing to hold is empty: it has a lengt
 on its last axis.
 
 A *number* of a population is float32. In an integer network whose sums float32 does not
-hold exactly, all numbers are float64.
+hold exactly, and in one of fixed-point neurons, all numbers are float64.
 
 Spikes are bits, 64 neurons in a *word*: uint64, shape (samples, steps, words), where
 bit i of word w belongs to neuron 64 w + i. They take at most 1/32 of the memory of a
@@ -44,7 +44,9 @@ class Parameters(NamedTuple):
     other arrays are empty. `engine.Dynamics` describes the last five.
     """
 
-    bias: np.ndarray  # added to the current after all projections, as in TensorFlow
+    # Added to the current after all projections, as in TensorFlow; see also
+    # `Neurons.constant_current`
+    bias: np.ndarray
     threshold: np.ndarray  # infinite where neurons do not spike
     reset: np.ndarray  # see `Neurons.resets_to_value`
     below_threshold: np.ndarray  # largest number that is less than the threshold
@@ -104,7 +106,7 @@ class Neurons(NamedTuple):
     resets_to_value: bool  # a spike sets the potential to `reset`, or else subtracts it
     softmax_size: int  # number of neurons that a softmax is computed over
     # Current of the constant input: numbers (samples, neurons or more), or zeros of the
-    # shape (1, neurons)
+    # shape (1, neurons). Of fixed-point neurons it is whole, and includes the bias
     constant_current: np.ndarray
     starts_samples: bool  # whether the call begins with the first step of the samples
     # Of a softmax, numbers from 0 to 1: float32 (samples, steps, neurons), or empty.

@@ -117,7 +117,7 @@ class SeparatedEngine:
             bias=self._broadcast_bias(population) * self._real(self._steps),
             initial_potential=self._broadcast(population, neuron.initial),
             threshold=self._broadcast(population, neuron.firing_threshold),
-            subtrahend=self._broadcast(population, neuron.after),
+            subtrahend=self._broadcast(population, neuron.reset_or_subtrahend),
         )
 
     def _broadcast_bias(self, population: Population) -> np.ndarray:
