@@ -2,12 +2,15 @@
 
     python benchmarks/pilotnet.py FOLDER [--page]
 
-FOLDER has `pilotnet_lif.net` of lava-dl and `pilotnet_lif.npz`, of which `x` are the biases that Lava makes of a
-picture, int16 (3, 66, 200). The network is simulated for the 16 steps of a picture, and mapped twice: with Intel's
-numbers of cores of each layer, and with `auto`. With --page, the table is written into docs/mapping.md.
+FOLDER has `pilotnet_lif.net` of lava-dl and `pilotnet_lif.npz`, of which `x` are the
+biases that Lava makes of a picture, (3, 66, 200). The network is simulated for the 16
+steps of a picture, and mapped twice: with Intel's numbers of cores of each layer, and
+with `auto`. The table of both mappings and the time of the simulation are printed. With
+--page, the table is also written into docs/mapping.md.
 
-The measurement is that of lava-dl at d825ac5 (tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb): one Loihi 2, 16
-steps a picture, 74 cores, 408.9 pictures a second, 0.447 W dynamic.
+The measurement is that of lava-dl at d825ac5
+(tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb): one Loihi 2, 16 steps a
+picture, 74 cores, 408.9 pictures a second, 0.447 W dynamic.
 """
 
 import argparse
@@ -26,22 +29,27 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings
 from snnb.stages.stage import StageResult
 
-STEPS = 16
+STEPS = 16  # of a picture
 # Cores of the layers with neurons, by lava-dl's notebook
 INTEL_CORES = (13, 25, 13, 3, 3, 2, 12, 1, 1, 1)
+MEASURED_CORES = sum(INTEL_CORES)
 PICTURES_PER_SECOND = 408.9
 MEASURED_WATTS = 0.447
 MEASURED_STEP_US = 1e6 / PICTURES_PER_SECOND / STEPS
 MEASURED_STEP_UJ = MEASURED_WATTS * MEASURED_STEP_US
-LAVA_SECONDS = 210.0  # processor time of Lava's fixed-point models for 36 steps
-LAVA_STEPS = 36
+LAVA_STEPS = 36  # of the simulations whose time is compared
+LAVA_SECONDS = 210.0  # processor time of Lava's fixed-point models for these steps
 BEGIN = "<!-- pilotnet: written by `python benchmarks/pilotnet.py` -->"
 END = "<!-- end of pilotnet -->"
 PAGE = Path(__file__).parents[1] / "docs" / "mapping.md"
 
 
 def divide_layers(sizes: List[int], cores: List[int]) -> np.ndarray:
-    """Return the core of each neuron: equal parts of each layer, int (neurons,)."""
+    """Return the core of each neuron, int (neurons,): layers are divided equally.
+
+    `sizes` are the neurons of the layers, and `cores` their cores. The parts of a layer
+    differ by at most one neuron: sizes 3 and 2 on 2 and 1 cores give 0, 0, 1, 2, 2.
+    """
     parts = []
     first_core = 0
     for size, count in zip(sizes, cores):
@@ -53,7 +61,8 @@ def divide_layers(sizes: List[int], cores: List[int]) -> np.ndarray:
 def read_picture(folder: Path) -> np.ndarray:
     """Return the picture, float32 (1, height, width, channels) from 0 to 1.
 
-    Its biases are int(2 w pixel - w + b), with w = 40 and b = 36.
+    Its biases are int(2 w pixel - w + b), with w = 40 and b = 36: half a step more than
+    a bias, at least 0, is truncated to it again.
     """
     biases = np.load(str(folder / "pilotnet_lif.npz"))["x"]
     pixels = (biases + 0.5 + 40 - 36) / 80
@@ -61,7 +70,10 @@ def read_picture(folder: Path) -> np.ndarray:
 
 
 def make_run(folder: Path, directory: Path) -> Run:
-    """Simulate the picture, and return the run with its graph."""
+    """Return a run of the network in `directory`, with the picture as its data set.
+
+    No stage has run yet.
+    """
     pictures = directory / "pictures"
     pictures.mkdir()
     np.save(str(pictures / "x_test.npy"), read_picture(folder))
@@ -74,13 +86,13 @@ def make_run(folder: Path, directory: Path) -> Run:
 
 
 def open_graph(result: StageResult) -> SynapseGraph:
-    """Open the graph of a run."""
+    """Open the graph that is the result of the stage `graph`."""
     [path] = result.directory.glob("*_graph.h5")
     return SynapseGraph.open(path)
 
 
 def read_cost(result: StageResult) -> MappingCost:
-    """Return the cost of a mapping."""
+    """Return the cost of the mapping that is the result of the stage `map`."""
     return Mapping.open(result.directory).cost
 
 
@@ -99,42 +111,56 @@ def seconds_per_step(folder: Path) -> float:
 
 
 def list_rows(costs: Dict[str, MappingCost]) -> List[List[str]]:
-    """Return the rows of the table: measured, and estimates of both mappings."""
-    rows = [
-        ["", "measured", *costs],
-        ["cores", "74", *(f"{cost.cores.cores}" for cost in costs.values())],
-    ]
+    """Return the rows of the table: measured, and estimates for the titles of `costs`."""
+    cores = []
     operations = []
+    spikes = []
+    hops = []
+    energies = []
+    times = []
     for cost in costs.values():
-        total = np.sum(cost.per_core["synaptic_operations"])
-        operations.append(f"{total / STEPS:,.0f}")
-    rows.append(["synaptic operations a step", "", *operations])
-    spikes = [f"{cost.traffic.connectivity / STEPS:,.0f}" for cost in costs.values()]
-    rows.append(["spikes between cores a step", "", *spikes])
-    hops = [f"{cost.routes.hops_unicast / STEPS:,.0f}" for cost in costs.values()]
-    rows.append(["hops a step", "", *hops])
-    energies = [cost.energy.energy_pj / STEPS / 1e6 for cost in costs.values()]
-    rows.append(compare("energy a step (µJ)", MEASURED_STEP_UJ, energies))
-    times = [cost.step.step_ns / 1e3 for cost in costs.values()]
-    rows.append(compare("time a step (µs)", MEASURED_STEP_US, times))
-    return rows
+        cores.append(f"{cost.cores.cores}")
+        operation_total = np.sum(cost.per_core["synaptic_operations"])
+        operations.append(f"{operation_total / STEPS:,.0f}")
+        spikes.append(f"{cost.traffic.connectivity / STEPS:,.0f}")
+        hops.append(f"{cost.routes.hops_unicast / STEPS:,.0f}")
+        energies.append(cost.energy.energy_pj / STEPS / 1e6)
+        times.append(cost.step.step_ns / 1e3)
+    return [
+        ["", "measured", *costs],
+        ["cores", f"{MEASURED_CORES}", *cores],
+        ["synaptic operations a step", "", *operations],
+        ["spikes between cores a step", "", *spikes],
+        ["hops a step", "", *hops],
+        compare("energy a step (µJ)", MEASURED_STEP_UJ, energies),
+        compare("time a step (µs)", MEASURED_STEP_US, times),
+    ]
 
 
 def compare(title: str, measured: float, estimates: List[float]) -> List[str]:
-    """Return a row with estimates, and their ratio to what was measured."""
+    """Return a row with the measurement, and estimates with their ratio to it."""
     cells = [f"{value:.1f} ({value / measured:.2f} ×)" for value in estimates]
     return [title, f"{measured:.1f}", *cells]
 
 
 def markdown(rows: List[List[str]]) -> List[str]:
-    """Return the lines of a table, numbers to the right."""
+    """Return the lines of a table, whose first row is the head; numbers to the right."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---|" + "---:|" * (len(rows[0]) - 1))
     return lines
 
 
+def write_page(lines: List[str]) -> None:
+    """Write the table into the page, between its marks."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, rest = page.split(BEGIN)
+    tail = rest.split(END)[1]
+    text = "\n".join(lines)
+    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+
+
 def main() -> None:
-    """Print the table, or write it into the page."""
+    """Print the table, and write it into the page if asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--page", action="store_true")
@@ -148,31 +174,27 @@ def main() -> None:
             counts = [population.spike_count.sum() for population in graph.layers]
         partition = Path(scratch) / "partition.txt"
         np.savetxt(str(partition), divide_layers(sizes, list(INTEL_CORES)), fmt="%d")
-        costs = {
-            "Intel's layers": read_cost(
-                run.map(hardware="loihi2", partition=partition)
-            ),
-            "`auto`": read_cost(run.map(hardware="loihi2", method="auto")),
-        }
-        neurons = sum(sizes)
-        spikes = sum(counts) / STEPS
+        intel_mapping = run.map(hardware="loihi2", partition=partition)
+        intel_cost = read_cost(intel_mapping)
+        auto_mapping = run.map(hardware="loihi2", method="auto")
+        auto_cost = read_cost(auto_mapping)
+    costs = {"Intel's layers": intel_cost, "`auto`": auto_cost}
+    neurons = sum(sizes)
+    spikes = sum(counts) / STEPS
     lines = markdown(list_rows(costs))
     lines.append("")
     lines.append(
         f"{neurons:,} neurons, of which {spikes:,.0f} spike in a step of this picture."
     )
     step_ms = 1e3 * seconds_per_step(options.folder)
-    ratio = LAVA_SECONDS / LAVA_STEPS / step_ms * 1e3
+    lava_step_ms = 1e3 * LAVA_SECONDS / LAVA_STEPS
+    ratio = lava_step_ms / step_ms
     print("\n".join(lines))
     print(
         f"simulation: {step_ms:.1f} ms of processor time a step, Lava's / {ratio:,.0f}"
     )
     if options.page:
-        page = PAGE.read_text(encoding="utf-8")
-        head, rest = page.split(BEGIN)
-        tail = rest.split(END)[1]
-        text = "\n".join(lines)
-        PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+        write_page(lines)
 
 
 if __name__ == "__main__":
