@@ -2,18 +2,22 @@
 
     python -m tests.simulation.compare_lava FOLDER
 
-A folder has networks `NAME.net`, and the spikes of each: `NAME.npz`, of Lava, in which
-layer i is i steps behind the input layer, and `NAME.sample.npz`, of one sample with all
-layers in the same step. The arrays are `s0`, `s1` …, bool (*shape, steps), channels
-first, of each layer with neurons; of the input `x`, spikes likewise, or pixels without
-steps; `meta` is JSON with the interval of the resets.
+A folder has networks `NAME.net`, and the spikes of each in one or both of these files:
+`NAME.npz`, of Lava, in which layer i is i steps behind the input layer, and
+`NAME.sample.npz`, of one sample with all layers in the same step. `s0`, `s1` …, bool
+(*shape, steps), channels first, are the spikes of each layer with neurons. The input is
+`x`: spikes likewise, or the biases (channels, height, width) of pixels. A sample may have
+the pixels as `image`. In `NAME.npz`, `meta` is JSON: `kind`, which is `bias` if `x` are
+biases; `reset_interval` and `reset_offset` in steps, absent or 0 without resets.
+
+The program prints a line for each file. Its exit code is 1 if any spike differs.
 """
 
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -25,15 +29,18 @@ from snnb.simulation.settings import SimulationSettings
 
 
 class Comparison(NamedTuple):
-    """What was compared."""
+    """Sums over all layers and the steps that were compared."""
 
-    spikes: int
-    differences: int
+    spikes: int  # of Lava
+    differences: int  # outputs that differ
     outputs: int  # neurons × steps
 
 
 def rows_first(values: np.ndarray) -> np.ndarray:
-    """Move the channels of (channels, …) behind rows and columns; time stays last."""
+    """Move the channels of (channels, height, width, steps) behind the columns.
+
+    Spikes (neurons, steps) of a vector are returned as they are.
+    """
     return np.moveaxis(values, 0, 2) if values.ndim > 3 else values
 
 
@@ -64,17 +71,36 @@ def simulate(network: Network, x: np.ndarray, steps: int) -> Dict[str, np.ndarra
     return trains
 
 
+def input_of(data: Dict[str, np.ndarray]) -> np.ndarray:
+    """Return the input in a file, channels first."""
+    return data["image"] if "image" in data else data["x"]
+
+
+def sample_shape(data: Dict[str, np.ndarray]) -> Optional[Tuple[int, int, int]]:
+    """Return the shape (height, width, channels) of the input; None of a vector."""
+    x = input_of(data)
+    if x.ndim < 3:
+        return None
+    channels, height, width = x.shape[:3]
+    return height, width, channels
+
+
 def pixels_of(network: Network, bias: np.ndarray) -> np.ndarray:
-    """Return pixels that give biases (height, width, channels), truncated, of the input."""
+    """Return pixels whose biases are the whole numbers `bias` after they are truncated.
+
+    Both have the shape (height, width, channels). The layer of the input adds its own
+    bias to a factor times the pixel; half a unit away from 0 is truncated.
+    """
     projection = network.populations[0].projections[0]
     factor = np.asarray(projection.kernel).reshape(-1)
     return (bias + np.sign(bias) / 2 - network.populations[0].bias) / factor
 
 
 def read_input(network: Network, x: np.ndarray) -> np.ndarray:
-    """Return pixels or spikes of a file in the shape (height, width, channels[, steps]).
+    """Return the input of a file in the order of the network.
 
-    Lava takes each number other than 0 as a spike.
+    Pixels or biases are (height, width, channels). Spikes are bool (height, width,
+    channels, steps): Lava takes each number other than 0 as a spike.
     """
     if x.ndim == 3:
         return np.moveaxis(x, 0, 2)
@@ -101,7 +127,7 @@ def lag(network: Network) -> Network:
 
 def compare_sample(network: Network, data: Dict[str, np.ndarray]) -> Comparison:
     """Compare one sample from zero state, with all layers in the same step."""
-    x = read_input(network, data["image"] if "image" in data else data["x"])
+    x = read_input(network, input_of(data))
     layers = list_layers(data)
     steps = layers[0].shape[-1]
     trains = simulate(network, x, steps)
@@ -109,7 +135,7 @@ def compare_sample(network: Network, data: Dict[str, np.ndarray]) -> Comparison:
 
 
 def list_layers(data: Dict[str, np.ndarray]) -> List[np.ndarray]:
-    """Return the spikes of the layers, bool (neurons, steps)."""
+    """Return the spikes of the layers with neurons in a file, bool (neurons, steps)."""
     layers = []
     for i in range(sum(key[0] == "s" for key in data)):
         spikes = rows_first(data[f"s{i}"])
@@ -122,7 +148,10 @@ def _compare(
     layers: List[np.ndarray],
     steps: List[slice],
 ) -> Comparison:
-    """Compare spikes, from their first step on, with some steps of each layer."""
+    """Compare spikes with some steps of each layer of Lava.
+
+    The first of these steps is step 0 of the spikes `trains` of the engine.
+    """
     spikes = 0
     differences = 0
     outputs = 0
@@ -138,9 +167,11 @@ def _compare(
 def compare_lava(network: Network, data: Dict[str, np.ndarray]) -> Comparison:
     """Compare the spikes of Lava, which may reset all neurons at an interval.
 
-    Layer i is reset in step `offset` + i, and each interval later. After a reset Lava
-    still delivers spikes that are under way, so that of a network with delays only the
-    steps before the resets are compared.
+    Layer i is reset in step `offset` + i modulo the interval, and each interval later.
+    The steps before its first reset are compared with a network whose layers are a step
+    apart, and the steps after each reset with a sample, of which all layers compute the
+    same step. After a reset Lava still delivers spikes that are under way, so that of a
+    network with delays only the steps before the resets are compared.
     """
     meta = json.loads(str(data["meta"]))
     is_constant = meta["kind"] == "bias"
@@ -150,9 +181,9 @@ def compare_lava(network: Network, data: Dict[str, np.ndarray]) -> Comparison:
     layers = list_layers(data)
     steps = layers[0].shape[-1]
     interval = meta.get("reset_interval", 0)
+    offset = meta.get("reset_offset", 0)
     first_resets = [steps] * len(layers)
     if interval:
-        offset = meta.get("reset_offset", 0)
         first_resets = [(offset + i) % interval for i in range(len(layers))]
     trains = simulate(lag(network), x, steps)
     total = _compare(trains, layers, [slice(0, reset) for reset in first_resets])
@@ -176,7 +207,10 @@ def compare_lava(network: Network, data: Dict[str, np.ndarray]) -> Comparison:
 
 
 def main(folder: Path) -> int:
-    """Compare all networks of a folder; return the number of differences."""
+    """Compare all networks of a folder, and print a line for each file of spikes.
+
+    Return the number of differences.
+    """
     differences = 0
     for path in sorted(folder.glob("*.net")):
         for ending, compare in (
@@ -187,11 +221,7 @@ def main(folder: Path) -> int:
             if not file.exists():
                 continue
             data = dict(np.load(str(file)))
-            x = data["image"] if "image" in data else data["x"]
-            shape = None
-            if x.ndim >= 3:
-                shape = (x.shape[1], x.shape[2], x.shape[0])
-            network = read_lava_dl(path, shape).network
+            network = read_lava_dl(path, sample_shape(data)).network
             result = compare(network, data)
             differences += result.differences
             print(

@@ -12,6 +12,7 @@ from tests.simulation.compare_lava import (
     compare_lava,
     compare_sample,
     rows_first,
+    sample_shape,
     simulate,
 )
 
@@ -20,12 +21,10 @@ FILES = sorted(FIXTURES.glob("*.npz"))
 
 
 def read_fixture(file):
-    """Return the network and the arrays of a file of spikes."""
+    """Return the network and the arrays of a file of spikes, see `compare_lava`."""
     data = dict(np.load(str(file)))
-    x = data["image"] if "image" in data else data["x"]
-    shape = (x.shape[1], x.shape[2], x.shape[0]) if x.ndim >= 3 else None
-    network = read_lava_dl(FIXTURES / f"{file.name.split('.')[0]}.net", shape).network
-    return network, data
+    path = FIXTURES / f"{file.name.split('.')[0]}.net"
+    return read_lava_dl(path, sample_shape(data)).network, data
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -38,7 +37,10 @@ def test_spikes_are_those_of_lava(file):
 
 
 def random_pair(seed, tmp_path, steps=40):
-    """Return the spikes of a random network, of the engine and of the reference."""
+    """Return the spikes of a random network, of the engine and of the reference.
+
+    Both are lists of bool (neurons, steps), an array for each layer with neurons.
+    """
     random = np.random.default_rng(seed)
     layers = reference.random_network(random)
     path = tmp_path / "random.net"
@@ -55,10 +57,10 @@ def random_pair(seed, tmp_path, steps=40):
         x = random.random((*shape, steps)) < random.uniform(0.05, 0.6)
         network = read_lava_dl(path).network
         ours = simulate(network, rows_first(x).reshape(*network.input.shape, -1), steps)
-    wanted = []
+    reference_spikes = []
     for spikes in reference.simulate(layers, x, steps):
-        wanted.append(rows_first(spikes).reshape(-1, steps))
-    return list(ours.values()), wanted
+        reference_spikes.append(rows_first(spikes).reshape(-1, steps))
+    return list(ours.values()), reference_spikes
 
 
 @pytest.mark.parametrize(
@@ -66,23 +68,26 @@ def random_pair(seed, tmp_path, steps=40):
     [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 112))],
 )
 def test_random_networks_are_those_of_whole_numbers(seed, tmp_path):
-    ours, wanted = random_pair(seed, tmp_path)
-    for our_spikes, reference_spikes in zip(ours, wanted):
+    our_layers, reference_layers = random_pair(seed, tmp_path)
+    assert len(our_layers) == len(reference_layers)
+    for our_spikes, reference_spikes in zip(our_layers, reference_layers):
         np.testing.assert_array_equal(our_spikes, reference_spikes)
 
 
 def test_random_networks_spike(tmp_path):
     silent_networks = 0
     for seed in range(12):
-        _, wanted = random_pair(seed, tmp_path)
-        silent_networks += not all(spikes.any() for spikes in wanted)
+        _, reference_layers = random_pair(seed, tmp_path)
+        silent_networks += not all(spikes.any() for spikes in reference_layers)
     assert silent_networks <= 6
 
 
 def one_neuron(tmp_path, inputs, steps, **changes):
-    """Return the spikes of one neuron: weights, decays, threshold, bias.
+    """Return the steps in which one neuron spikes.
 
-    Input i spikes in step i.
+    `inputs` are the spikes, 0 or 1, (inputs, steps). `changes` replace numbers of the
+    layer: by default the weight 100 of one input, full decay of the current, none of
+    the potential, the threshold 100, no bias and no delay.
     """
     numbers = {
         "weight": [[100]],
@@ -112,25 +117,29 @@ def one_neuron(tmp_path, inputs, steps, **changes):
 
 
 def test_a_potential_equal_to_the_threshold_is_no_spike(tmp_path):
-    spiking = one_neuron(tmp_path, [[1, 1, 1, 1]], 4, weight=[[50]], vThMant=100)
-    assert spiking == [2]  # 50, 100, 150
+    spiking_steps = one_neuron(tmp_path, [[1, 1, 1, 1]], 4, weight=[[50]], vThMant=100)
+    assert spiking_steps == [2]  # 50, 100, 150, then 50
 
 
 def test_decay_rounds_towards_zero(tmp_path):
-    """A current of -3 decays by 1/64 or more each step until it is 0; by floor, it stays.
+    """A current of -3 decays by 1/64 each step; rounded down, it would stay.
 
-    Its 4095 / 4096 are rounded: -192, -191, -190 … of 1/64. With the bias 3, each step
-    but the first adds a positive number to a potential that keeps nothing.
+    Its 4095 / 4096 are rounded: -192, -191, -190 … of 1/64. The potential keeps
+    nothing. It is this current and the bias 3: 0 in the first step, positive in the
+    others.
     """
     x = [[1] + 39 * [0]]
-    spiking = one_neuron(
+    spiking_steps = one_neuron(
         tmp_path, x, 40, weight=[[-3]], vDecay=4096, iDecay=1, bias=3, vThMant=0
     )
-    assert spiking == list(range(1, 40))
+    assert spiking_steps == list(range(1, 40))
 
 
 def test_a_synaptic_current_wraps_around(tmp_path):
-    """64 · 255 · 515 = 8,404,800 is above 2²³: the current becomes negative."""
+    """515 weights of 255 are 131,325, above 2¹⁷ = 131,072: the current gets negative.
+
+    514 of them are 131,070.
+    """
     inputs = np.ones((515, 1), int)
     weight = np.full((1, 515), 255)
     assert one_neuron(tmp_path, inputs, 1, weight=weight) == []
@@ -138,34 +147,39 @@ def test_a_synaptic_current_wraps_around(tmp_path):
 
 
 def test_a_potential_is_limited_to_24_bits(tmp_path):
-    """After 300 steps at the lower limit, as many positive steps reach the threshold.
+    """At the lower limit, about -131,072, it neither falls nor wraps around.
 
-    Each step adds -255 or 255: the limit -131,072 is reached after 514 steps of -255.
+    It falls for 600 steps by the weight of one input, and then rises, or falls more
+    slowly, by that of another.
     """
-    down = 600
+    falling_steps = 600
     x = np.zeros((2, 1200), int)
-    x[0, :down] = 1
-    x[1, down:] = 1
-    spiking = one_neuron(tmp_path, x, 1200, weight=[[-127, 127]], vThMant=0, bias=-200)
+    x[0, :falling_steps] = 1
+    x[1, falling_steps:] = 1
     # -327 a step: the limit after 401 steps; then -73 a step
-    assert spiking == []
-    spiking = one_neuron(tmp_path, x, 1200, weight=[[-254, 254]], vThMant=0, bias=-10)
-    # -264 and 244 a step: limited after 497 steps, 538 steps of 244 above 0
-    assert spiking[0] == down + 538 - 1
+    spiking_steps = one_neuron(
+        tmp_path, x, 1200, weight=[[-127, 127]], vThMant=0, bias=-200
+    )
+    assert spiking_steps == []
+    # -264 a step: the limit after 497 steps; then 244 a step: above 0 after 538 steps
+    spiking_steps = one_neuron(
+        tmp_path, x, 1200, weight=[[-254, 254]], vThMant=0, bias=-10
+    )
+    assert spiking_steps[0] == falling_steps + 538 - 1
 
 
 @pytest.mark.parametrize(
     ("weights", "exponent", "stored"),
     [
-        # Both signs: -128 to 127, times 2 for the sign
+        # Both signs, from -128 to 127: as even numbers, by an exponent of at least 1
         ([-101, 100], 1, [-101, 100]),
         ([-50, 27], 2, [-50, 27]),
         # Clipped to -256 to 254
         ([-300, 300, 101], 0, [-256, 254, 101]),
-        # One sign: 255 fits, 256 not
+        # One sign: 255 fits; -256 becomes -255, of which the lowest bit is dropped
         ([1, 255], 0, [1, 255]),
         ([-256, -2], 0, [-254, -2]),
-        # The least is a power of 2: 128 becomes 127, half a step less
+        # -64 · 4 is -256 too, stored as -254; -1 · 256 is, of which no bit remains
         ([-64, -63, 0], 2, [-63.5, -63, 0]),
         ([-1], 8, [0]),
     ],
@@ -183,5 +197,5 @@ def test_weights_are_those_that_lava_stores(weights, exponent, stored):
 def test_a_spike_arrives_after_its_delay(tmp_path, delay):
     x = np.zeros((1, 70), int)
     x[0, 3] = 1
-    spiking = one_neuron(tmp_path, x, 70, vThMant=50, delay=np.array([delay]))
-    assert spiking == [3 + min(delay, 62)]
+    spiking_steps = one_neuron(tmp_path, x, 70, vThMant=50, delay=np.array([delay]))
+    assert spiking_steps == [3 + min(delay, 62)]
