@@ -90,8 +90,13 @@ class Interpreter:
 
     def __init__(self, nodes, edges, dt=1.0, reset="value"):
         self.nodes, self.edges = flat(nodes, edges)
-        self.dt, self.reset, self.state, self.past = dt, reset, {}, []
-        self.order, self.closing, on_path = [], set(), []
+        self.dt = dt
+        self.reset = reset
+        self.state = {}
+        self.past = []
+        self.order = []
+        self.closing = set()
+        on_path = []
 
         def visit(name):
             on_path.append(name)

@@ -137,11 +137,9 @@ def network(draw, full=False):
     Parameters of neurons, delays and scales are arrays of the node's shape, or, unless `full`, also single numbers.
     """
     shape = input_shape(draw)
-    nodes, edges, last = (
-        {"input": {"type": "Input", "shape": np.array(shape)}},
-        [],
-        "input",
-    )
+    nodes = {"input": {"type": "Input", "shape": np.array(shape)}}
+    edges = []
+    last = "input"
     sums = []  # populations of one axis that other nodes can reach: name and size
     populations = int(draw.integers(2, 5))
     for k in range(populations):

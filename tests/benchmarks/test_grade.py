@@ -217,7 +217,9 @@ class Case:
     """A mapping whose contents are at each limit, as files, and what both programs say of it."""
 
     def __init__(self, graph, folder):
-        self.graph, self.folder, self.network = graph, folder, MappableNetwork.of(graph)
+        self.graph = graph
+        self.folder = folder
+        self.network = MappableNetwork.of(graph)
         self.core = random_mapping(self.network, np.random.default_rng(4), 6, (3, 2))[0]
         self.place = [[n // 2, n % 2] for n in range(6)]
         contents = cost(

@@ -25,7 +25,9 @@ from tests.crosscheck.simulated import graph_of_simulation
 from tests.graph.networks import LAYERS, save
 from tests.graph.recorded import keras
 
-SAMPLES, STEPS, BLOCKS = 4, 100, 8
+SAMPLES = 4
+STEPS = 100
+BLOCKS = 8
 
 
 def network():
@@ -50,11 +52,9 @@ def network():
 @pytest.fixture(scope="module")
 def deep(tmp_path_factory):
     """The exported network, its inputs, and its spikes in the simulation."""
-    folder, model, rng = (
-        tmp_path_factory.mktemp("deep"),
-        network(),
-        np.random.default_rng(4),
-    )
+    folder = tmp_path_factory.mktemp("deep")
+    model = network()
+    rng = np.random.default_rng(4)
     for layer in model.layers:
         shapes = [values.shape for values in layer.get_weights()]
         if shapes:

@@ -44,16 +44,16 @@ def dynamics_of(scale):
 def simulation_case(request, parsed_path, tmp_path_factory):
     """Firing, folder of the simulation, pictures in [0, 1], and the graph; weights are floats or 6-bit integers."""
     numbers, firing = request.param
-    folder, random, bits = (
-        tmp_path_factory.mktemp(f"{numbers}_{firing}"),
-        np.random.default_rng(6),
-        {},
-    )
+    folder = tmp_path_factory.mktemp(f"{numbers}_{firing}")
+    random = np.random.default_rng(6)
+    bits = {}
     path, scale = folder / "net_parsed.h5", 256.0
     if numbers == "floats":
         shutil.copyfile(str(parsed_path), str(path))
     else:
-        model, scale, bits = residual(), 255.0, {"weight_bits": 6}
+        model = residual()
+        scale = 255.0
+        bits = {"weight_bits": 6}
         model.set_weights(random_weights(model, random))
         save(model, path)
     x = random.integers(0, 256, (SAMPLES, 6, 5, 2)).astype(np.uint8)

@@ -29,7 +29,9 @@ from tests.graph.networks import LAYERS
 from tests.graph.recorded import keras
 from tests.simulation.alike import run_engine, spike_trains
 
-MEAN, STD, SAMPLES = np.array([0.25, 0.5]), np.array([0.5, 0.25]), 3
+MEAN = np.array([0.25, 0.5])
+STD = np.array([0.5, 0.25])
+SAMPLES = 3
 FIRST = "02Activation_3x3x4"
 
 

@@ -53,12 +53,10 @@ def to_records(events):
     array = np.zeros(
         events.time.size, [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]
     )
-    array["t"], array["x"], array["y"], array["p"] = (
-        events.time,
-        events.x,
-        events.y,
-        events.polarity,
-    )
+    array["t"] = events.time
+    array["x"] = events.x
+    array["y"] = events.y
+    array["p"] = events.polarity
     return array
 
 

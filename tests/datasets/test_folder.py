@@ -8,7 +8,9 @@ from PIL import Image
 from snnb.core.errors import InputError, UsageError
 from snnb.datasets.catalogue import available
 
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+RED = (255, 0, 0)
+GREEN = (0, 255, 0)
+BLUE = (0, 0, 255)
 
 
 @pytest.fixture

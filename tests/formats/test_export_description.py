@@ -109,7 +109,9 @@ def test_max_pooling_is_stated_or_refused(tmp_path, format, rule):
         StoredLayer("flat", "Flatten", {}, ("highest",), {}),
         StoredLayer("out", "Dense", {"units": 2}, ("flat",), weights["out"]),
     ]
-    network, target, said = assemble(entries), tmp_path / "out", []
+    network = assemble(entries)
+    target = tmp_path / "out"
+    said = []
     counts = {
         volume.name: np.ones(volume.shape)
         for volume in (network.input, *network.populations)

@@ -177,7 +177,9 @@ def assert_same_synapses(graph, tmp_path, threshold):
         read(tmp_path / "net.nir"),
         json.loads((tmp_path / "net.nir.json").read_text()),
     )
-    names, mean, biases = document["nir"]["nodes"], graph.with_pool_weight("mean"), {}
+    names = document["nir"]["nodes"]
+    mean = graph.with_pool_weight("mean")
+    biases = {}
     synapse_count = 0
     for projection in mean.projections:
         source, target = projection.source, projection.target

@@ -290,7 +290,9 @@ def read_hmetis(path, graph):
 
 def read_axoncuda(path, graph, sources=0):
     """As AxonCUDA's own reader reads it: number of targets or pins, in `.axh` of sources, source, targets, weight."""
-    words, start, rows = np.fromfile(path, "<u4"), 2, []
+    words = np.fromfile(path, "<u4")
+    start = 2
+    rows = []
     for _ in range(words[1]):
         number, *options_given, source = words[start : start + 2 + sources].tolist()
         assert options_given == [1] * sources

@@ -635,7 +635,9 @@ def test_what_is_not_read_of_a_graph_with_neuron_models_is_noted(
     shutil.copy(graph_path, tmp_path / "net_graph.h5")
     with h5py.File(str(tmp_path / "net_graph.h5"), "r+") as file:
         group = file.create_group("populations/0002/neuron")
-        group["threshold"], group["leak"], group.attrs["spikes"] = 1.5, 0.9, True
+        group["threshold"] = 1.5
+        group["leak"] = 0.9
+        group.attrs["spikes"] = True
         file["connections/0002"].attrs["delay"] = 1
         file["delays"] = np.array([0, 1, 0, 0, 0])
     seal(tmp_path / "net_graph.h5")

@@ -96,7 +96,9 @@ class _Maximum:
         number = np.arange(len(window)) - np.searchsorted(window, window)
         self._inputs = np.full((population.size, number.max() + 1), self._nowhere)
         self._inputs[window, number] = place
-        self._counts, self._highest, self._threshold = 0, 0, threshold
+        self._counts = 0
+        self._highest = 0
+        self._threshold = threshold
 
     def __call__(self, active):
         present = np.zeros(

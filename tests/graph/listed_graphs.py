@@ -19,11 +19,9 @@ def random_graph(
     codings=("spikes",),
 ):
     """A graph, opened, and its synapses: float64 sums of the weights of parallel edges by source and target."""
-    random, nodes, first_neuron = (
-        np.random.default_rng(seed),
-        sum(sizes),
-        sum(sizes[:inputs]),
-    )
+    random = np.random.default_rng(seed)
+    nodes = sum(sizes)
+    first_neuron = sum(sizes[:inputs])
     populations = []
     for number, size in enumerate(sizes):
         shape = (size // 2, 2) if size % 2 == 0 and number % 2 else (size,)

@@ -34,7 +34,9 @@ def instance(original, tmp_path):
 
 def by_the_page(path):
     """SHA-256 of the hyperedges and spikes per sample, from the edges that the reader of the page lists."""
-    targets, digest, spikes = {}, hashlib.sha256(), 0
+    targets = {}
+    digest = hashlib.sha256()
+    spikes = 0
     with h5py.File(path, "r") as file:
         are_dropped = file.attrs.get("zeros") == "dropped"
         groups = [file["populations"][name] for name in sorted(file["populations"])]

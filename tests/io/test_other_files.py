@@ -47,7 +47,9 @@ def _external(file, name, canary):
 def _store_outside(file, name, canary):
     with h5py.File(canary, "w") as canary_file:
         file.copy(name, canary_file, "values")
-    shape, kind, attributes = file[name].shape, file[name].dtype, dict(file[name].attrs)
+    shape = file[name].shape
+    kind = file[name].dtype
+    attributes = dict(file[name].attrs)
     del file[name]
     return shape, kind, attributes
 
@@ -242,11 +244,9 @@ def test_links_in_a_file(tmp_path):
     path = tmp_path / "some.h5"
     with h5py.File(path, "w") as file:
         file["a/b/values"] = [1, 2]
-        file["a/b/back"], file["soft"], file["nowhere"] = (
-            file["a"],
-            h5py.SoftLink("/a/b"),
-            h5py.SoftLink("/c"),
-        )
+        file["a/b/back"] = file["a"]
+        file["soft"] = h5py.SoftLink("/a/b")
+        file["nowhere"] = h5py.SoftLink("/c")
     with reading(path) as file:
         assert file["soft/back/b/values"][()].tolist() == [1, 2]
     with h5py.File(path, "r+") as file:

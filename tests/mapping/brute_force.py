@@ -61,7 +61,9 @@ class Expected:
     """The figures of a mapping under the names of `Cost`, each by its definition."""
 
     def __init__(self, graph, edges, core, hardware, place):
-        self.graph, self.edges, self.hardware = graph, edges, hardware
+        self.graph = graph
+        self.edges = edges
+        self.hardware = hardware
         self.first, self.steps = graph.layers[0].first, graph.recording.num_timesteps
         self.place, self.tile = (
             [tuple(map(int, where)) for where in place],
@@ -283,11 +285,9 @@ class Expected:
 
     def link_loads(self, spikes):
         """Spikes over each link, with a route for each message, and with those of a source and begin joined."""
-        unicast, multicast, unions = (
-            defaultdict(float),
-            defaultdict(float),
-            defaultdict(set),
-        )
+        unicast = defaultdict(float)
+        multicast = defaultdict(float)
+        unions = defaultdict(set)
         for source, begin, there_place in self.journeys():
             links = route(self.router_at(begin), self.router(there_place))
             unions[source, begin] |= links
@@ -403,12 +403,10 @@ class Expected:
 
     def memory_bits(self, sharing):
         """Bits of the memory of each core: of the lists of all sources, or of the different ones."""
-        lists, distinct, local, seen = (
-            defaultdict(list),
-            defaultdict(set),
-            {},
-            defaultdict(int),
-        )
+        lists = defaultdict(list)
+        distinct = defaultdict(set)
+        local = {}
+        seen = defaultdict(int)
         for neuron in sorted(self.core):
             local[neuron] = seen[self.core[neuron]]
             seen[self.core[neuron]] += 1

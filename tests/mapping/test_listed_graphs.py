@@ -198,7 +198,9 @@ def assert_limits_kept(arguments, method, objective, neurons):
 @pytest.mark.parametrize("inputs", [0, 1])
 def test_groups_find_modules_whatever_the_ids(tmp_path, inputs):
     """Nothing leads from a module to another, and a core takes one: no spike between cores is needed."""
-    random, modules, size = np.random.default_rng(4), 8, 25
+    random = np.random.default_rng(4)
+    modules = 8
+    size = 25
     ids = inputs * size * modules + random.permutation(modules * size)
     sources = np.arange(modules * size) if inputs else ids
     ends = random.integers(0, modules * size, 2000), random.integers(0, size, 2000)

@@ -19,7 +19,10 @@ def plainly(graph, edges, limits):
         degrees[target] += 1
         if source in spiking:
             sources[target].add(source)
-    cores, held, axons, synapses = [], 0, set(), 0
+    cores = []
+    held = 0
+    axons = set()
+    synapses = 0
     for neuron in range(first_neuron, graph.number_of_nodes()):
         wanted_axons = axons | sources[neuron]
         if (
@@ -28,10 +31,14 @@ def plainly(graph, edges, limits):
             or synapses + degrees[neuron] > limits.synapses
         ):
             cores.append((cores[-1] if cores else 0) + 1)
-            held, axons, synapses = 1, sources[neuron], degrees[neuron]
+            held = 1
+            axons = sources[neuron]
+            synapses = degrees[neuron]
         else:
             cores.append(cores[-1] if cores else 0)
-            held, axons, synapses = held + 1, wanted_axons, synapses + degrees[neuron]
+            held += 1
+            axons = wanted_axons
+            synapses += degrees[neuron]
     return cores
 
 

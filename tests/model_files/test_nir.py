@@ -283,7 +283,9 @@ def test_paths_of_different_delays_are_several_synapses(tmp_path):
     [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 200))],
 )
 def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
-    draw, steps, samples = np.random.default_rng(seed), 10, 3
+    draw = np.random.default_rng(seed)
+    steps = 10
+    samples = 3
     nodes, edges = random_nir.network(draw)
     reset = ["value", "subtract"][seed % 2]
     path = write(tmp_path / "net.nir", nodes, edges)

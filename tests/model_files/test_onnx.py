@@ -161,7 +161,9 @@ def test_a_file_of_another_format_is_refused(kind, tmp_path):
 def test_damaged_bytes_are_refused_or_read(tmp_path, name, read, first_byte, times):
     """protobuf raises errors of several types, of which one is a SystemError."""
     original = (RECORDED / f"{name}.onnx").read_bytes()
-    random, path, done = np.random.default_rng(7), tmp_path / "net.onnx", 0
+    random = np.random.default_rng(7)
+    path = tmp_path / "net.onnx"
+    done = 0
     for _ in range(times):
         content = bytearray(original)
         for place in random.integers(0, first_byte or len(content), 3):

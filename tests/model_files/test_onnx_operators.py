@@ -93,11 +93,9 @@ BN = {
     "var": numbers(3) ** 2,
 }
 POINTS = {"a": ints(2, 3), "w": numbers(4, 3, 1, 1)}
-RELU, FLATTEN, POOLED = (
-    node("Relu", "x", "t"),
-    node("Flatten", "x", "t"),
-    node("GlobalAveragePool", "x", "t"),
-)
+RELU = node("Relu", "x", "t")
+FLATTEN = node("Flatten", "x", "t")
+POOLED = node("GlobalAveragePool", "x", "t")
 MEANS = node("ReduceMean", "x", "t", axes=[2, 3], keepdims=0)
 FLAT = {
     "m": numbers(216, 5),

@@ -74,7 +74,9 @@ def test_activations_are_horizontal_and_rates_vertical():
 
 def test_input_has_a_pixel_for_each_position_and_step_and_off_events_are_red():
     x = np.zeros((1, 5, 2, 3, 2), np.float32)
-    x[0, 1, 0, 2, 0], x[0, 4, 1, 1, 1], x[0, 2, 0, 0, 1] = 1, 4, 2
+    x[0, 1, 0, 2, 0] = 1
+    x[0, 4, 1, 1, 1] = 4
+    x[0, 2, 0, 0, 1] = 2
     raster = plot_input(InputSteps.dense(x), 4).axes[0].images[0].get_array()
     assert raster.shape == (6, 4, 4)  # the last step is not simulated
     assert np.argwhere(raster[..., 3]).tolist() == [[0, 2], [2, 1]]

@@ -112,11 +112,9 @@ class _Builder:
     """Keras layers, named as the toolbox's parser names them: number, kind, and something after an underscore."""
 
     def __init__(self, seed, toolbox):
-        self.random, self._toolbox, self._number = (
-            np.random.default_rng(seed),
-            toolbox,
-            0,
-        )
+        self.random = np.random.default_rng(seed)
+        self._toolbox = toolbox
+        self._number = 0
 
     def add(self, kind, *arguments, **options):
         self._number += 1

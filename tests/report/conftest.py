@@ -15,7 +15,9 @@ class Document(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.tags, self.attributes = [], [], []
+        self.open = []
+        self.tags = []
+        self.attributes = []
         self.sections, self.section = {}, None
         self.feed(text)
         self.close()

@@ -13,7 +13,9 @@ from snnb.network.read_network import assemble, read_network
 from snnb.training.keras_model import write_model
 from tests.end_to_end.conftest import RECORDED
 
-Input, Model, layers = keras.Input, keras.Model, keras.layers
+Input = keras.Input
+Model = keras.Model
+layers = keras.layers
 
 
 @dataclass(frozen=True)

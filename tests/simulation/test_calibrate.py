@@ -303,7 +303,9 @@ def test_free_firing_has_the_smallest_errors_before_at_and_after_the_calibrated_
 
     def error(scale, start, added_steps):
         """Return the error of each channel, with spikes `added` to those of the input in `STEPS` steps."""
-        potential, spikes, total = np.full(z.shape, start), np.zeros(z.shape), 0.0
+        potential = np.full(z.shape, start)
+        spikes = np.zeros(z.shape)
+        total = 0.0
         for step in range(1, 13):
             potential = potential + z / scale + added_steps / STEPS
             spikes, potential = spikes + (potential >= 1), potential - (potential >= 1)
@@ -393,7 +395,9 @@ def test_a_spike_weight_exchanges_accuracy_for_spikes(trained_case):
     """On images that calibrate nothing."""
     network, x = read_network(trained_case.parsed), trained_case.x[:150]
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
-    agreement, errors, spikes = [], [], []
+    agreement = []
+    errors = []
+    spikes = []
     for weight in (0, 1, 4):
         calibration = calibrate(
             network,

@@ -14,7 +14,9 @@ from snnb.simulation.settings import SimulationSettings
 from tests.network.test_recurrent import dense
 from tests.simulation.alike import network_of
 
-Input, Model, layers = keras.Input, keras.Model, keras.layers
+Input = keras.Input
+Model = keras.Model
+layers = keras.layers
 
 SETTINGS = SimulationSettings(samples=10)
 MIXED = SETTINGS.changed(input="poisson", threshold=0.5)

@@ -19,7 +19,9 @@ from tests.simulation.alike import (
     simulate_engine,
 )
 
-Input, Model, layers = keras.Input, keras.Model, keras.layers
+Input = keras.Input
+Model = keras.Model
+layers = keras.layers
 
 ENGINES = (TensorFlowEngine, EventEngine)
 

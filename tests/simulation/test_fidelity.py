@@ -16,7 +16,9 @@ from snnb.training.keras_model import trained_network
 from snnb.training.qcfs import QCFS, quantised
 from tests import converted as conversion
 
-LAYERS, CLASSES, SAMPLES = keras.layers, 4, 130  # more than a batch
+LAYERS = keras.layers
+CLASSES = 4
+SAMPLES = 130  # more than a batch
 
 
 def pooled_model(pooling=LAYERS.MaxPooling2D, activation="linear"):

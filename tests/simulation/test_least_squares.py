@@ -161,7 +161,9 @@ def test_fitted_kernels_lessen_the_error(network, monkeypatch):
 def test_fitted_kernels_lessen_the_error_of_other_images_with_free_firing(
     trained_case, monkeypatch
 ):
-    network, x, errors = read_network(trained_case.parsed), trained_case.x[:100], []
+    network = read_network(trained_case.parsed)
+    x = trained_case.x[:100]
+    errors = []
     logits = Analogue(centred_output(compose_pooling(network))).outputs(x)
     for least_weight in (least_squares.ROWS_PER_WEIGHT, np.inf):
         monkeypatch.setattr(least_squares, "ROWS_PER_WEIGHT", least_weight)

@@ -35,7 +35,9 @@ from tests.model_files.test_onnx_operators import (
 from tests.simulation.alike import observe_engine, run_engine, spike_trains
 
 L = keras.layers
-SAMPLES, STEPS, LEVELS = 10, 8, 4
+SAMPLES = 10
+STEPS = 8
+LEVELS = 4
 PIXELS = 16  # of value 1
 # Each pooling of `digits`: what it reads, size, strides, rows and columns of zeros before the first window.
 POOLINGS = [(3, 2, 0), (2, 1, 0), (2, 2, 0)]

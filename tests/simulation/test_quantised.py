@@ -206,7 +206,9 @@ def test_models_without_relu_are_refused():
     "name", sorted(set(names(trained=False)) - {"autoencoder_mnist"})
 )
 def test_a_quantised_model_loses_nothing_by_conversion(name, tmp_path):
-    samples, classes, largest = 6, 10, 96
+    samples = 6
+    classes = 10
+    largest = 96
     random, architecture = np.random.default_rng(0), find(name)
     *size, channels = architecture.input_shape
     shape = (*(min(length, largest) for length in size), channels)

@@ -25,9 +25,13 @@ from snnb.training.keras_model import write_model
 from tests.conversion.conftest import slow_except
 from tests.simulation.alike import observe_engine, run_engine
 
-Input, Model, layers = keras.Input, keras.Model, keras.layers
+Input = keras.Input
+Model = keras.Model
+layers = keras.layers
 
-SAMPLES, STEPS, SHAPE = 11, 40, (6, 7, 2)
+SAMPLES = 11
+STEPS = 40
+SHAPE = (6, 7, 2)
 OPTIONS = [
     {},
     {"warm_up": 13, "threshold": 2.0},
@@ -246,11 +250,9 @@ def _stepped_in_windows(network, connections, frames, steps, starts):
         for population in network.populations
     }
     potential = {name: starts[name] for name in connections}
-    counts, times, readout = (
-        dict.fromkeys(connections, 0),
-        {name: [] for name in connections},
-        [],
-    )
+    counts = dict.fromkeys(connections, 0)
+    times = {name: [] for name in connections}
+    readout = []
     for step in range(steps * (max(depths.values()) + 1)):
         active = {
             "input": frames[step].reshape(SAMPLES, -1)

@@ -18,7 +18,9 @@ from snnb.simulation.statistics import SimulationStatistics
 from snnb.training.keras_model import write_model
 from tests.simulation.alike import run_engine, simulate_case, spike_trains
 
-Input, Model, layers = keras.Input, keras.Model, keras.layers
+Input = keras.Input
+Model = keras.Model
+layers = keras.layers
 
 SETTINGS = SimulationSettings(
     engine="event", samples=60, duration=40, warm_up=10, seed=2

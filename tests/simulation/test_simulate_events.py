@@ -16,7 +16,9 @@ from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from tests.simulation.alike import spike_trains
 
-SENSOR, SAMPLES, FIRST = (3, 4, 2), 12, 2
+SENSOR = (3, 4, 2)
+SAMPLES = 12
+FIRST = 2
 RANDOM = np.random.default_rng(4)
 LENGTHS = RANDOM.integers(5, 40, SAMPLES)
 Y = np.arange(SAMPLES) % 3
@@ -59,11 +61,9 @@ def case(tmp_path):
             write_samples(tmp_path / "x.h5", map(steps, values(kind)), SENSOR, dtype)
             == LENGTHS.tolist()
         )
-        flat, first_layer, second_layer = (
-            Reindexed("flat", (24,), Flatten(), ("input",)),
-            Dense(units=6),
-            Dense(units=4),
-        )
+        flat = Reindexed("flat", (24,), Flatten(), ("input",))
+        first_layer = Dense(units=6)
+        second_layer = Dense(units=4)
         reads = Projection("flat", first_layer, first_layer.geometry((24,)), HIDDEN)
         sends = Projection("hidden", second_layer, second_layer.geometry((6,)), OUT)
         neuron, last = Neuron(1, leak=0.5, reset=0), Neuron(1, leak=0.75, spikes=spikes)
@@ -104,11 +104,9 @@ def run(case, target, settings=SETTINGS, **changes):
 
 def step_neurons(frames, spikes):
     """Return the spikes of both layers, (steps, neurons), and the largest potential of the last after each step."""
-    potentials, found_steps, largest = (
-        [np.zeros(6), np.zeros(4)],
-        ([], []),
-        [np.full(4, -np.inf)],
-    )
+    potentials = [np.zeros(6), np.zeros(4)]
+    found_steps = ([], [])
+    largest = [np.full(4, -np.inf)]
     for frame in frames:
         potentials[0] = potentials[0] / 2 + frame @ HIDDEN
         first_spikes = potentials[0] >= 1

@@ -57,11 +57,9 @@ def test_five_best():
 
 def test_the_membrane_is_read_in_place_of_spikes():
     readout = np.zeros((2, 2, 100), np.float32)
-    readout[:, 0, 7], readout[0, 1, 90:96], readout[1, 1, 99] = (
-        1,
-        np.arange(6, 0, -1),
-        1,
-    )
+    readout[:, 0, 7] = 1
+    readout[0, 1, 90:96] = np.arange(6, 0, -1)
+    readout[1, 1, 99] = 1
     judge = Classification(np.array([94, 99]), 100, membrane=True)
     judge.observe(np.zeros((2, 2, 100), bool), readout)
     quality = judge.quality(np.eye(100)[[0, 99]], readout[:, -1])

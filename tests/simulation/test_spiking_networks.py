@@ -30,7 +30,9 @@ from snnb.simulation.settings import SimulationSettings
 from tests.conversion.conftest import slow_except
 from tests.simulation.alike import observe_engine, spike_trains
 
-SAMPLES, STEPS, SHAPE = 11, 37, (5, 6, 2)
+SAMPLES = 11
+STEPS = 37
+SHAPE = (5, 6, 2)
 F = np.float32
 
 
@@ -50,7 +52,9 @@ class Built:
 
     def population(self, name, kind, *terms):
         """Terms are (source, layer, delay)."""
-        projections, plain_sources, shape = [], [], self.shapes[name]
+        projections = []
+        plain_sources = []
+        shape = self.shapes[name]
         for source, layer, delay in terms:
             geometry = layer.geometry(self.shapes[source])
             assert geometry.shape == shape
@@ -228,7 +232,9 @@ def step_neurons(built, frames):
     And how many potentials each step changes.
     """
     values: Dict[str, List[Any]] = {name: [] for name in built.shapes}
-    state, largest, updates = {}, None, np.zeros(len(frames), np.int64)
+    state = {}
+    largest = None
+    updates = np.zeros(len(frames), np.int64)
     for step, frame in enumerate(frames):
         for name, shape in built.shapes.items():
             if name == "input":
@@ -258,11 +264,9 @@ def step_neurons(built, frames):
                     F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i
                 )
                 x = i
-            decay, gain, offset = (
-                F(1 - numbers.get("leak", 1)),
-                F(numbers.get("gain", 1)),
-                F(numbers.get("offset", 0)),
-            )
+            decay = F(1 - numbers.get("leak", 1))
+            gain = F(numbers.get("gain", 1))
+            offset = F(numbers.get("offset", 0))
             v = v + ((gain * x + offset) - decay * v)
             if name == "out":
                 largest = v if step == 0 else np.maximum(largest, v)

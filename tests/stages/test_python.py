@@ -291,7 +291,9 @@ def test_methods_see_results_of_other_objects(run, tmp_path):
 
 
 def test_waiting_for_a_locked_run_is_a_warning(run, monkeypatch):
-    held, release, warnings_seen = threading.Event(), threading.Event(), []
+    held = threading.Event()
+    release = threading.Event()
+    warnings_seen = []
 
     def hold():
         with run.locked():

@@ -391,7 +391,9 @@ def whole_numbers(tmp_path, monkeypatch):
         "output": {"type": "Output", "shape": np.array([2])},
     }
     parse_steps(tmp_path, nodes, list(zip(nodes, list(nodes)[1:])), x)
-    ties, spikes, v = 0, np.zeros((3, 8), np.int64), np.zeros((3, 8), np.int64)
+    ties = 0
+    spikes = np.zeros((3, 8), np.int64)
+    v = np.zeros((3, 8), np.int64)
     for step in range(30):
         v = v + x[:, step] @ weights.T
         ties += int((v == thresholds).sum())
