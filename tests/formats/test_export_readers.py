@@ -1,4 +1,7 @@
-"""Every format of three graphs, read by the libraries that people use: synapses and neurons are those of the graph."""
+"""Every format of three graphs, read by the libraries that people use.
+
+Synapses and neurons are those of the graph.
+"""
 
 import ast
 import csv
@@ -6,6 +9,7 @@ import json
 import pickle
 from collections import defaultdict
 from functools import partial
+from itertools import product
 from typing import Dict, NamedTuple
 
 import igraph
@@ -31,7 +35,10 @@ from tests.graph.networks import save_spike_times
 
 
 class Synapses(NamedTuple):
-    """Ids of sources and targets as a file numbers them, and values under the names of `expected_synapses`."""
+    """Ids of sources and targets as a file numbers them, and values of the synapses.
+
+    The names of the values are those of `expected_synapses`.
+    """
 
     source: np.ndarray
     target: np.ndarray
@@ -130,120 +137,103 @@ def read_arrow(path, graph):
 def read_sonata(path, graph):
     config = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json"))
     first_ids = {"input": 0, "snn": graph.layers[0].first}
-    names, parts = (
-        ["syn_weight", "edge", *(["rate"] if graph.recording is not None else [])],
-        [],
-    )
+    names = ["syn_weight", "edge"]
+    if graph.recording is not None:
+        names.append("rate")
+    parts = []
     for name in config.edge_populations:
         population = config.edge_population(name)
-        all_edges_read = population.select_all()
-        ends = (
-            population.source_nodes(all_edges_read) + first_ids[population.source],
-            population.target_nodes(all_edges_read) + first_ids[population.target],
-        )
-        parts.append(
-            (
-                *ends,
-                *(population.get_attribute(value, all_edges_read) for value in names),
-            )
-        )
+        edges = population.select_all()
+        columns = [
+            population.source_nodes(edges) + first_ids[population.source],
+            population.target_nodes(edges) + first_ids[population.target],
+        ]
+        for value in names:
+            columns.append(population.get_attribute(value, edges))
+        parts.append(columns)
     source, target, *values = map(np.concatenate, zip(*parts))
     return Synapses(source, target, dict(zip(["weight", *names[1:]], values)))
 
 
 def read_pynn(path, graph):
     pynn.setup(timestep=1.0)
-    delays = [
-        p["delay_steps"]
-        for p in json.loads((path / "description.json").read_text())["projections"]
-    ]
+    description = json.loads((path / "description.json").read_text())
+    delays = [p["delay_steps"] for p in description["projections"]]
     rows = []
     for number, p in enumerate(graph.projections):
-        pre, post = (
-            pynn.Population(end.size, pynn.IF_curr_exp())
-            for end in (p.source, p.target)
-        )
         for sign in ("excitatory", "inhibitory"):
             file = path / f"{number:04d}_{p.source.name}__{p.target.name}_{sign}.txt"
-            if file.exists():
-                assert file.read_text().startswith(
-                    '# columns = ["i", "j", "weight", "delay"]\n'
-                )
-                lines = file.read_text().splitlines()[1:]
-                if len(lines) == 1:  # PyNN fails to read it
-                    i, j, weight, _ = map(float, lines[0].split())
-                    rows.append(
-                        (int(i) + p.source.first, int(j) + p.target.first, weight)
-                    )
-                    continue
-                connector = pynn.FromFileConnector(str(file))
-                projection = pynn.Projection(
-                    pre, post, connector, pynn.StaticSynapse(), receptor_type=sign
-                )
-                for i, j, weight, delay in projection.get(
-                    ["weight", "delay"], format="list"
-                ):
-                    assert weight < 0 if sign == "inhibitory" else weight >= 0
-                    assert delay == delays[number] >= 1
-                    rows.append(
-                        (int(i) + p.source.first, int(j) + p.target.first, weight)
-                    )
+            if not file.exists():
+                continue
+            for i, j, weight, delay in read_pynn_file(file, p, sign):
+                assert weight < 0 if sign == "inhibitory" else weight >= 0
+                assert delay == delays[number] >= 1
+                rows.append((int(i) + p.source.first, int(j) + p.target.first, weight))
     return synapses(rows, "weight")
 
 
+def read_pynn_file(file, projection, sign):
+    """Rows (source, target, weight, delay), the neurons numbered from 0."""
+    head, *lines = file.read_text().splitlines()
+    assert head == '# columns = ["i", "j", "weight", "delay"]'
+    if len(lines) == 1:  # PyNN fails to read it
+        return [tuple(map(float, lines[0].split()))]
+    made_projection = pynn.Projection(
+        pynn.Population(projection.source.size, pynn.IF_curr_exp()),
+        pynn.Population(projection.target.size, pynn.IF_curr_exp()),
+        pynn.FromFileConnector(str(file)),
+        pynn.StaticSynapse(),
+        receptor_type=sign,
+    )
+    return made_projection.get(["weight", "delay"], format="list")
+
+
 def read_sanafe(path, graph):
-    """A relay's synapses are those of the population whose spikes it delays; the synapses onto it have weight 1."""
+    """Rows of the synapses, with those of relays as their population's.
+
+    A relay's synapses are those of the population whose spikes it delays; the synapses
+    onto it have weight 1.
+    """
     _, network = load(path, path.parent)
-    firsts = [population.first for population in graph.populations]
-    names = [population.name for population in graph.populations]
     description = json.loads(path.with_name("net.json").read_text())
-    delays = {
-        (p["source"], p["target"]): p["delay_steps"] for p in description["projections"]
-    }
-    senders = {
-        str(number): (number, 0) for number in range(len(names))
-    }  # population, and steps that a relay waits
+    delays = {}
+    for p in description["projections"]:
+        delays[p["source"], p["target"]] = p["delay_steps"]
+    populations = {population.name: population for population in graph.populations}
+    # The population of each group, and the steps that a relay waits
+    senders = {}
+    for number, population in enumerate(graph.populations):
+        senders[str(number)] = (population, 0)
     for relay in description["sanafe"]["relays"]:
-        senders[str(relay["group"])] = (
-            names.index(relay["population"]),
-            relay["steps_later"],
-        )
+        population = populations[relay["population"]]
+        senders[str(relay["group"])] = (population, relay["steps_later"])
     rows = []
-    for group, (population, later) in senders.items():
+    for group, (source, steps_later) in senders.items():
         for i, neuron in enumerate(network.groups[group].neurons):
             for edge in neuron.edges_out:
-                end, weight = edge.post_neuron, edge.synapse_attributes["weight"]
-                to, steps = senders[end.group_name]
-                if steps:
-                    assert (weight, end.neuron_offset, to, steps) == (
-                        1,
-                        i,
-                        population,
-                        later + 1,
-                    )
+                j = edge.post_neuron.neuron_offset
+                weight = edge.synapse_attributes["weight"]
+                target, target_steps = senders[edge.post_neuron.group_name]
+                if target_steps:
+                    assert (weight, j) == (1, i)
+                    assert (target, target_steps) == (source, steps_later + 1)
                 else:
-                    assert delays[names[population], names[to]] == later + 1
-                    rows.append(
-                        (firsts[population] + i, firsts[to] + end.neuron_offset, weight)
-                    )
+                    assert delays[source.name, target.name] == steps_later + 1
+                    rows.append((source.first + i, target.first + j, weight))
     return synapses(rows, "weight")
 
 
 def read_spinemap(path, graph):
-    files = [
-        (path / f"{name}_info.txt").read_text().splitlines()
-        for name in ("connection", "weight")
-    ]
-    assert len(files[0]) == len(files[1])
+    target_lines = (path / "connection_info.txt").read_text().splitlines()
+    weight_lines = (path / "weight_info.txt").read_text().splitlines()
+    assert len(target_lines) == len(weight_lines)
     rows = []
-    for (neuron, *targets), (same, *weights) in zip(
-        *([line.split(" ") for line in lines] for lines in files)
-    ):
-        assert (neuron, len(targets)) == (same, len(weights))
-        rows += [
-            (int(neuron), int(target), float(weight))
-            for target, weight in zip(targets, weights)
-        ]
+    for target_line, weight_line in zip(target_lines, weight_lines):
+        neuron, *targets = target_line.split(" ")
+        neuron_of_weights, *weights = weight_line.split(" ")
+        assert (neuron, len(targets)) == (neuron_of_weights, len(weights))
+        for target, weight in zip(targets, weights):
+            rows.append((int(neuron), int(target), float(weight)))
     return synapses(rows, "weight")
 
 
@@ -274,22 +264,25 @@ def read_hmetis(path, graph):
         (found_hypergraph.edge_weight(number), sorted(found_hypergraph.pins(number)))
         for number in range(found_hypergraph.num_edges())
     ]
-    lines = [
-        [int(word) for word in line.split()]
-        for line in path.read_text().splitlines()[2 : -found_hypergraph.num_nodes()]
-    ]
-    sets = [(weight, sorted({pin - 1 for pin in pins})) for weight, *pins in lines]
-    assert read == [
-        (weight, pins) for weight, pins in sets if len(pins) > 1
-    ]  # a hyperedge of one node is never cut
-    return synapses(
-        [(pins[0] - 1, pin - 1, weight) for weight, *pins in lines for pin in pins[1:]],
-        "traffic",
-    )
+    expected_hyperedges = []
+    rows = []
+    for line in path.read_text().splitlines()[2 : -found_hypergraph.num_nodes()]:
+        weight, source, *targets = map(int, line.split())
+        nodes = {source - 1, *(target - 1 for target in targets)}
+        if len(nodes) > 1:  # a hyperedge of one node is never cut
+            expected_hyperedges.append((weight, sorted(nodes)))
+        for target in targets:
+            rows.append((source - 1, target - 1, weight))
+    assert read == expected_hyperedges
+    return synapses(rows, "traffic")
 
 
 def read_axoncuda(path, graph, sources=0):
-    """As AxonCUDA's own reader reads it: number of targets or pins, in `.axh` of sources, source, targets, weight."""
+    """As AxonCUDA's own reader reads it.
+
+    A record is the number of targets or pins, in `.axh` of sources, the source, the
+    targets and the weight.
+    """
     words = np.fromfile(path, "<u4")
     start = 2
     rows = []
@@ -327,47 +320,47 @@ READERS = {
 
 def expected_synapses(graph, format, options):
     """Source, target and values of the synapses that a format writes."""
-    graph = graph.with_pool_weight("mean") if FORMATS[format].simulates else graph
-    scale = (
-        1.0
-        if graph.recording is None
-        else graph.recording.rate_scale(options.rate_unit)
-    )
+    if FORMATS[format].simulates:
+        graph = graph.with_pool_weight("mean")
+    scale = 1.0
+    if graph.recording is not None:
+        scale = graph.recording.rate_scale(options.rate_unit)
     source, target, weight, edge = all_edges(graph, scale)
     values = {"weight": weight, "edge": edge}
-    if graph.recording is not None:
-        values["rate"] = np.concatenate(
-            [p.edge_rate(scale) for p in graph.populations]
-        )[source]
-        counts = np.concatenate(
-            [
-                np.zeros(p.size) if p.coding == "current" else p.spike_count.ravel()
-                for p in graph.populations
-            ]
-        )
-        hundredths = (
-            100 if (counts != np.rint(counts)).any() else 1
-        )  # counts of `random_graph` have two decimals
-        values["traffic"] = np.maximum(1, np.rint(hundredths * counts))[source]
-        values["spikes"] = (counts / graph.recording.steps * scale)[source]
-    currents = all(population.coding == "current" for population in graph.inputs)
-    first_id = (
-        graph.layers[0].first
-        if FORMATS[format].partial and currents and not options.with_input
-        else 0
-    )
-    is_kept = source >= first_id
+    for name, numbers in spike_numbers(graph, scale).items():
+        values[name] = numbers[source]
+    first_id = 0
+    has_currents = all(population.coding == "current" for population in graph.inputs)
+    if FORMATS[format].partial and has_currents and not options.with_input:
+        first_id = graph.layers[0].first
+    is_written = source >= first_id
+    source_id = source[is_written] - first_id
+    target_id = target[is_written] - first_id
     if format == "metis":
-        return join_columns(
-            source[is_kept] - first_id,
-            target[is_kept] - first_id,
-            values["traffic"][is_kept],
-        )
-    return Synapses(
-        source[is_kept] - first_id,
-        target[is_kept] - first_id,
-        {name: v[is_kept] for name, v in values.items()},
-    )
+        return join_columns(source_id, target_id, values["traffic"][is_written])
+    written_values = {name: column[is_written] for name, column in values.items()}
+    return Synapses(source_id, target_id, written_values)
+
+
+def spike_numbers(graph, scale):
+    """Numbers of all neurons that follow from their spikes, by name."""
+    if graph.recording is None:
+        return {}
+    rates = []
+    counts = []
+    for population in graph.populations:
+        rates.append(population.edge_rate(scale))
+        is_current = population.coding == "current"
+        spike_count = population.spike_count.ravel()
+        counts.append(np.zeros(population.size) if is_current else spike_count)
+    count = np.concatenate(counts)
+    # The counts of `random_graph` have two decimals
+    unit = 100 if (count != np.rint(count)).any() else 1
+    return {
+        "rate": np.concatenate(rates),
+        "traffic": np.maximum(1, np.rint(unit * count)),
+        "spikes": count / graph.recording.steps * scale,
+    }
 
 
 def join_columns(source, target, traffic):
@@ -389,26 +382,29 @@ LISTED = {  # codings of the inputs
 
 @pytest.fixture(scope="module")
 def listed_graphs(tmp_path_factory):
-    """Graphs of listed edges with cycles, self-connections and spikes that are not whole numbers."""
-    folder, made_paths = tmp_path_factory.mktemp("listed"), {}
+    """Graphs of listed edges with cycles and self-connections.
+
+    The numbers of spikes are not whole.
+    """
+    folder = tmp_path_factory.mktemp("listed")
+    graphs = {}
     for name, codings in LISTED.items():
-        sizes = {
-            "sizes": (4, 6, 5, 8),
-            "inputs": len(codings),
-            "codings": codings or ("spikes",),
-            "density": 0.5,
-        }
-        made_paths[name], synapses = random_graph(
-            folder / f"{name}.h5", len(made_paths), **sizes
+        graphs[name], synapses = random_graph(
+            folder / f"{name}.h5",
+            len(graphs),
+            sizes=(4, 6, 5, 8),
+            inputs=len(codings),
+            codings=codings or ("spikes",),
+            density=0.5,
         )
         assert any((t, s) in synapses for s, t in synapses)
-    yield made_paths
-    for graph in made_paths.values():
+    yield graphs
+    for graph in graphs.values():
         graph.close()
 
 
 GRAPHS = ("graph", "residual_graph", "weights_graph")
-CASES = [(name, format, {}) for name in GRAPHS for format in sorted(READERS)]
+CASES = [(*case, {}) for case in product(GRAPHS, sorted(READERS))]
 CASES += [
     ("graph", name, {"rate_unit": "hz"})
     for name, format in FORMATS.items()
@@ -425,24 +421,21 @@ CASES += [
     if "exact" in format.own_options
 ]
 CASES += [("graph", "parts", {"workers": 3})]
-CASES += [(name, format, {}) for name in LISTED for format in sorted(READERS)]
+CASES += [(*case, {}) for case in product(LISTED, sorted(READERS))]
 
 
 @pytest.mark.parametrize(("name", "format", "options"), CASES)
-def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, options):
-    """With the values of a float32, exactly: in files with shorter or longer digits too."""
-    graph = (
-        request.getfixturevalue("listed_graphs")[name]
-        if name in LISTED
-        else request.getfixturevalue(name)
-    )
+def test_synapses_are_those_of_the_graph(
+    request, tmp_path, listed_graphs, name, format, options
+):
+    """With the values of a float32, exactly: also in files with other digits."""
+    is_listed = name in LISTED
+    graph = listed_graphs[name] if is_listed else request.getfixturevalue(name)
     options = ExportOptions(**options)
     assert name != "graph" or graph.attributes["pool_weight"] == "one"
-    times = (
-        save_spike_times(graph, tmp_path / "times.npz")
-        if format == "spinemap"
-        else None
-    )
+    times = None
+    if format == "spinemap":
+        times = save_spike_times(graph, tmp_path / "times.npz")
     options_given = {
         "request": Request(options, times),
         "origin": {"stamp": "s", "sha256": "0"},
@@ -457,31 +450,24 @@ def test_synapses_are_those_of_the_graph(request, tmp_path, name, format, option
             export(graph, format, tmp_path / "net", **options_given)
         return
     written = export(graph, format, tmp_path / "net", **options_given)
-    found_synapses, expected_edges = (
-        READERS[format](tmp_path / "net", graph),
-        expected_synapses(graph, format, options),
-    )
+    found_synapses = READERS[format](tmp_path / "net", graph)
+    expected_edges = expected_synapses(graph, format, options)
     assert found_synapses.source.size == written.edges or format == "metis"
-    orders = [
-        np.lexsort((edges.target, edges.source))
-        for edges in (found_synapses, expected_edges)
-    ]
+    order = np.lexsort((found_synapses.target, found_synapses.source))
+    expected_order = np.lexsort((expected_edges.target, expected_edges.source))
     for column in ("source", "target"):
         np.testing.assert_array_equal(
-            getattr(found_synapses, column)[orders[0]],
-            getattr(expected_edges, column)[orders[1]],
+            getattr(found_synapses, column)[order],
+            getattr(expected_edges, column)[expected_order],
         )
     for column, values in found_synapses.values.items():
+        found_values = values[order]
+        expected_values = expected_edges.values[column][expected_order]
         if options.exact:
-            np.testing.assert_array_equal(
-                values[orders[0]],
-                expected_edges.values[column][orders[1]].astype(float),
-            )
-        pair = (
-            np.float32(values[orders[0]]),
-            np.float32(expected_edges.values[column][orders[1]]),
+            np.testing.assert_array_equal(found_values, expected_values.astype(float))
+        np.testing.assert_array_equal(
+            np.float32(found_values), np.float32(expected_values), err_msg=column
         )
-        np.testing.assert_array_equal(*pair, err_msg=column)
 
 
 def test_every_format_has_a_reader():
@@ -499,35 +485,27 @@ def nodes_of_csv(path):
 def nodes_of_npz(path):
     with np.load(str(path / "nodes.npz")) as arrays:
         table = dict(arrays)
-    return [
-        {
-            "id": n,
-            "population": table["population_names"][table["population"][n]],
-            "index": tuple(axis for axis in table["index"][n] if axis >= 0),
-            **{name: table[name][n] for name in ("bias", "rate", "spike_count")},
-        }
-        for n in range(table["bias"].size)
-    ]
+    rows = []
+    for n in range(table["bias"].size):
+        row = {name: table[name][n] for name in ("bias", "rate", "spike_count")}
+        row["id"] = n
+        row["population"] = table["population_names"][table["population"][n]]
+        row["index"] = tuple(axis for axis in table["index"][n] if axis >= 0)
+        rows.append(row)
+    return rows
 
 
 def nodes_of_parquet(path):
     rows = pyarrow.dataset.dataset(str(path / "nodes.parquet")).to_table().to_pylist()
-    return [
-        {
-            **row,
-            "index": tuple(
-                row[f"index_{a}"] for a in range(3) if row[f"index_{a}"] >= 0
-            ),
-        }
-        for row in rows
-    ]
+    for row in rows:
+        index = [row[f"index_{axis}"] for axis in range(3)]
+        row["index"] = tuple(position for position in index if position >= 0)
+    return rows
 
 
 def nodes_of_sonata(path):
-    config, rows = (
-        libsonata.CircuitConfig.from_file(str(path / "circuit_config.json")),
-        [],
-    )
+    config = libsonata.CircuitConfig.from_file(str(path / "circuit_config.json"))
+    rows = []
     for name in ("input", "snn"):
         population = config.node_population(name)
         columns = {
@@ -571,10 +549,8 @@ NODE_READERS = {
 def test_neurons_are_those_of_the_graph(graph, tmp_path, spike_times, format):
     """All numbers are the same float64."""
     export(graph, format, tmp_path / "net", Request(spike_times=spike_times))
-    rows, first_id = (
-        NODE_READERS[format](tmp_path / "net"),
-        84 if format == "spinemap" else 0,
-    )
+    rows = NODE_READERS[format](tmp_path / "net")
+    first_id = 84 if format == "spinemap" else 0
     assert sorted(row["id"] for row in rows) == list(range(len(graph.nodes) - first_id))
     for row in rows:
         node = graph.nodes[row["id"] + first_id]
