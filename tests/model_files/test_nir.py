@@ -1,4 +1,7 @@
-"""NIR files: the network that is read, beside the interpreter in `nir_interpreter`, which shares no code with it."""
+"""NIR files: the network that is read, beside the interpreter in `nir_interpreter`.
+
+The interpreter shares no code with it.
+"""
 
 import h5py
 import numpy as np
@@ -26,21 +29,39 @@ ONE = {"type": "IF", "r": 1.0, "v_threshold": 1.0}
 
 
 def rows_first(x):
-    """Return an array of NIR's order, channels first, as a sample or the state of a population."""
-    return (
-        x
-        if x.ndim == 1
-        else x[:, None].transpose(1, 2, 0)
-        if x.ndim == 2
-        else x.transpose(1, 2, 0)
-    )
+    """Return an array of NIR's order, channels first, as a sample or a population."""
+    if x.ndim == 1:
+        return x
+    image = x[:, None] if x.ndim == 2 else x
+    return image.transpose(1, 2, 0)
 
 
 @pytest.mark.parametrize("seed", range(150))
 def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
     draw = np.random.default_rng(seed)
-    shape, nodes = input_shape(draw), []
-    x = draw.normal(size=shape)
+    x = draw.normal(size=input_shape(draw))
+    linear_nodes, y = random_linear_nodes(draw, x)
+    nodes = {"input": {"type": "Input", "shape": np.array(x.shape)}}
+    for i, node in enumerate(linear_nodes):
+        nodes[f"n{i}"] = node
+    nodes["if"] = ONE
+    nodes["output"] = {"type": "Output", "shape": np.array(y.shape)}
+    names = list(nodes)
+    path = write(tmp_path / "net.nir", nodes, list(zip(names, names[1:])))
+    network = read_nir(path, NirSettings())
+    [population] = network.populations
+    sample = np.float32(rows_first(x).reshape(1, *network.input.shape))
+    [current] = Analogue(network).values(sample)
+    # The offset has the bias that differs by position
+    total = current + population.neuron.offset
+    np.testing.assert_allclose(
+        total.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5
+    )
+
+
+def random_linear_nodes(draw, x):
+    """Linear nodes in sequence, and what they make of `x`."""
+    nodes = []
     y = x
     for _ in range(draw.integers(0, 5)):
         node = linear_node(draw, y.shape)
@@ -51,39 +72,22 @@ def test_linear_nodes_between_populations_are_composed(seed, tmp_path):
         if z.size:
             y = z
             nodes.append(node)
-    ends = [
-        {"type": kind, "shape": np.array(end_shape.shape)}
-        for kind, end_shape in (("Input", x), ("Output", y))
-    ]
-    between = {f"n{i}": node for i, node in enumerate(nodes)}
-    named_nodes = {"input": ends[0], **between, "if": ONE, "output": ends[1]}
-    path = write(
-        tmp_path / "net.nir", named_nodes, list(zip(named_nodes, [*named_nodes][1:]))
-    )
-    network = read_nir(path, NirSettings())
-    [population] = network.populations
-    [current] = Analogue(network).values(
-        np.float32(rows_first(x).reshape(1, *network.input.shape))
-    )
-    current = (
-        current + population.neuron.offset
-    )  # has the bias that differs by position
-    np.testing.assert_allclose(
-        current.reshape(-1), rows_first(y).reshape(-1), rtol=1e-5, atol=1e-5
-    )
+    return nodes, y
+
+
+def flatten(nir, groups, prefix=""):
+    """Yield name and node of all nodes of a graph of the library `nir`."""
+    for name, node in groups.nodes.items():
+        if isinstance(node, nir.NIRGraph):
+            yield from flatten(nir, node, f"{prefix}{name}.")
+        elif not prefix or not isinstance(node, (nir.Input, nir.Output)):
+            yield prefix + name, node
 
 
 def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
     nir = pytest.importorskip("nir")
     if not hasattr(nir, "CubaLI"):
         pytest.skip("nir 1.0.1, for Python 3.8, does not read the files of today")
-
-    def flatten(groups, prefix=""):
-        for name, node in groups.nodes.items():
-            if isinstance(node, nir.NIRGraph):
-                yield from flatten(node, f"{prefix}{name}.")
-            elif not prefix or not isinstance(node, (nir.Input, nir.Output)):
-                yield prefix + name, node
 
     comparison_count = 0
     for seed in range(40):
@@ -94,13 +98,14 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
         graph = read_nir_graph(path)
         try:
             library = nir.read(path, type_check=False)
-        except ValueError:  # the shapes that it infers are wrong with groups, and with `same` and strides
+        except ValueError:
+            # The shapes that it infers are wrong with groups, and with `same` and
+            # strides
             continue
         comparison_count += 1
-        found_nodes = dict(flatten(library))
-        assert {
-            name for name, node in graph.nodes.items() if node.kind != "identity"
-        } == set(found_nodes)
+        found_nodes = dict(flatten(nir, library))
+        names = {n for n, node in graph.nodes.items() if node.kind != "identity"}
+        assert names == set(found_nodes)
         for name, node in found_nodes.items():
             assert type(node).__name__ == graph.nodes[name].kind
             for key in PARAMETERS[type(node).__name__]:
@@ -110,14 +115,12 @@ def test_nodes_and_edges_are_those_that_the_library_reads(tmp_path):
                         graph.nodes[name].parameters[key],
                         f"{name} {key}",
                     )
-        edges = {
-            (source, target)
-            for target, read in graph.sources.items()
-            for source in read
-        }
-        assert {
-            edge for edge in map(tuple, library.edges) if set(edge) <= set(found_nodes)
-        } <= edges
+        edges = set()
+        for target, sources in graph.sources.items():
+            edges.update((source, target) for source in sources)
+        for source, target in library.edges:
+            if source in found_nodes and target in found_nodes:
+                assert (source, target) in edges
     assert comparison_count > 5
 
 
@@ -277,6 +280,15 @@ def test_paths_of_different_delays_are_several_synapses(tmp_path):
         assert net.fan_out()["input"].sum() == graph.number_of_edges() == 2 * 3 * 4
 
 
+def states_of(population, values):
+    """States of a population in the interpreter: (samples, steps, neurons)."""
+    states = np.zeros((len(values), len(values[0]), population.size))
+    for sample, step in np.ndindex(*states.shape[:2]):
+        state = rows_first(values[sample][step][population.name])
+        states[sample, step] = state.reshape(-1)
+    return states
+
+
 @pytest.mark.parametrize("engine", [EventEngine, TensorFlowEngine])
 @pytest.mark.parametrize(
     "seed",
@@ -291,32 +303,23 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     path = write(tmp_path / "net.nir", nodes, edges)
     net = read_nir(path, NirSettings(time_step=random_nir.DT, nir_reset=reset))
     x = draw.choice([0, 0, 0.5, 1, 2], (samples, steps, *nodes["input"]["shape"]))
-    values = [interpret(nodes, edges, frames, random_nir.DT, reset) for frames in x]
-    frames = np.array(
-        [
-            [rows_first(frame).reshape(net.input.shape) for frame in sample]
-            for sample in x
-        ],
-        np.float32,
-    )
+    values = [interpret(nodes, edges, sample, random_nir.DT, reset) for sample in x]
+    frames = np.zeros((samples, steps, *net.input.shape), np.float32)
+    for sample, step in np.ndindex(samples, steps):
+        frames[sample, step] = rows_first(x[sample, step]).reshape(net.input.shape)
     settings = SimulationSettings(
         samples=samples, duration=steps, input="steps", record_spikes=samples
     )
-    found_result = run_engine(engine, net, settings, InputSteps.dense(frames))
+    result = run_engine(engine, net, settings, InputSteps.dense(frames))
     for population in net.populations:
-        step_values = [
-            [rows_first(step[population.name]).reshape(-1) for step in sample]
-            for sample in values
-        ]
+        expected_values = states_of(population, values)
         if not population.neuron.spikes:
-            np.testing.assert_array_equal(
-                found_result.readout.reshape(samples, -1), np.max(step_values, axis=1)
-            )
+            readout = result.readout.reshape(samples, -1)
+            np.testing.assert_array_equal(readout, expected_values.max(axis=1))
             continue
-        spikes = spike_trains(
-            found_result.spikes[population.name], samples, steps, population.size
-        )
-        np.testing.assert_array_equal(spikes, step_values, population.name)
+        table = result.spikes[population.name]
+        spikes = spike_trains(table, samples, steps, population.size)
+        np.testing.assert_array_equal(spikes, expected_values, population.name)
 
 
 def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
@@ -344,17 +347,12 @@ def test_a_threshold_is_subtracted_in_the_next_step(tmp_path):
     counts = run_engine(
         EventEngine, net, settings, InputSteps.dense(np.float32(x))
     ).counts
-    found_spikes = {}
-    for reset in ("subtract_delayed", "subtract"):
-        values = interpret(nodes, edges, x[0], random_nir.DT, reset)
-        found_spikes[reset] = [
-            sum(step[name] for step in values) for name in ("lif", "last")
-        ]
-    for name, expected_spikes, other_spikes in zip(
-        ("lif", "last"), *found_spikes.values()
-    ):
-        np.testing.assert_array_equal(counts[name].ravel(), expected_spikes)
-        assert (expected_spikes != other_spikes).any()
+    delayed_values = interpret(nodes, edges, x[0], random_nir.DT, "subtract_delayed")
+    values = interpret(nodes, edges, x[0], random_nir.DT, "subtract")
+    for name in ("lif", "last"):
+        delayed_counts = sum(step[name] for step in delayed_values)
+        np.testing.assert_array_equal(counts[name].ravel(), delayed_counts)
+        assert (delayed_counts != sum(step[name] for step in values)).any()
     with pytest.raises(
         InputError, match=r"node lif \(LIF\) keeps nothing of a potential"
     ):
