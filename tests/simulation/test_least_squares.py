@@ -11,9 +11,12 @@ from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.conversion.least_squares import (
     RIDGES,
     add_change,
+    channel_blocks,
     fit_change,
+    fit_population,
     fitted_rows,
     weights_of_channel,
+    window_size,
     windows,
 )
 from snnb.conversion.rewriting import centred_output, compose_pooling
@@ -24,6 +27,7 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from tests.simulation.alike import simulate_calibrated, weighted_entry
 
 SAMPLES = 60
+RELU = {"filters": 4, "activation": "relu"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,83 @@ def test_the_inputs_of_the_weights_give_the_sums(network):
         sums - own_inputs, windows(population, read) @ change, atol=1e-4
     )
     assert changed_change.projections[2] is population.projections[2]
+
+
+GROUPED = {"kernel_size": [3, 3], "padding": "same", "groups": 2, "strides": [2, 2]}
+TRANSPOSED = {"kernel_size": [3, 2], "padding": "same", "strides": [2, 2], "filters": 4}
+ROW = {"kernel_size": [1, 3], "padding": "same"}
+DILATED = {"kernel_size": [2, 3], "padding": "same", "dilation_rate": [2, 1]}
+
+
+@pytest.fixture(scope="module")
+def grouped_network():
+    """A sum of a convolution in two groups, a dense one and a transposed one."""
+    layer = partial(weighted_entry, np.random.default_rng(7), spread=(0.4, 0))
+    head = {"batch_input_shape": [None, 8, 8, 2]}
+    entries = [
+        StoredLayer("input", "InputLayer", head, (), {}),
+        layer("first", "Conv2D", {**DILATED, **RELU}, ("input",), 2, 3, 2, 4),
+        layer("half", "Conv2D", {**GROUPED, **RELU}, ("first",), 3, 3, 2, 4),
+        layer("small", "Conv2D", {**GROUPED, **RELU}, ("half",), 3, 3, 2, 4),
+        layer("left", "Conv2D", {**GROUPED, "filters": 4}, ("first",), 3, 3, 2, 4),
+        layer("middle", "Conv2D", {**ROW, "filters": 4}, ("half",), 1, 3, 4, 4),
+        layer("right", "Conv2DTranspose", TRANSPOSED, ("small",), 3, 2, 4, 4),
+        StoredLayer("sum", "Add", {}, ("left", "middle", "right"), {}),
+        StoredLayer("rectified", "Activation", {"activation": "relu"}, ("sum",), {}),
+    ]
+    return assemble(entries)
+
+
+def test_the_inputs_of_groups_give_the_sums(grouped_network):
+    """The transposed kernel is not fitted."""
+    random = np.random.default_rng(8)
+    network = grouped_network
+    population = network.output
+    read = {
+        "first": random.random((5, 8, 8, 4)).astype(np.float32),
+        "half": random.random((5, 4, 4, 4)).astype(np.float32),
+        "small": random.random((5, 2, 2, 4)).astype(np.float32),
+    }
+    change = random.normal(0, 1, (weights_of_channel(population), 4))
+    changed_population = add_change(population, change)
+    own_sums, sums = (
+        PopulationSums(network, each).compute(read).reshape(-1, 4)
+        for each in (population, changed_population)
+    )
+    inputs = windows(population, read)
+    assert inputs.shape == (5 * 16, window_size(population))
+    first_half, second_half = channel_blocks(population)
+    for block in (first_half, second_half):
+        np.testing.assert_allclose(
+            (sums - own_sums)[:, block.channels],
+            inputs[:, block.columns] @ change[:, block.channels],
+            atol=1e-4,
+        )
+    # 9 taps of two channels of the groups, then 3 taps of four channels
+    assert not set(first_half.columns[:18]) & set(second_half.columns[:18])
+    np.testing.assert_array_equal(first_half.columns[18:], np.arange(36, 48))
+    np.testing.assert_array_equal(second_half.columns[18:], np.arange(36, 48))
+    assert changed_population.projections[2] is population.projections[2]
+
+
+def test_a_population_in_groups_gets_the_kernels_that_solve_its_equations(
+    grouped_network,
+):
+    """Where sums are linear in the inputs, the change of the weights is found."""
+    random = np.random.default_rng(9)
+    population = grouped_network.output
+    change = random.normal(0, 1, (weights_of_channel(population), 4))
+    inputs = random.random((4000, window_size(population))).astype(np.float32)
+    errors = np.zeros((4000, 4), np.float32)
+    for block in channel_blocks(population):
+        sums = inputs[:, block.columns] @ change[:, block.channels]
+        errors[:, block.channels] = sums
+    fitted_population = fit_population(population, inputs, errors)
+    wanted_population = add_change(population, change)
+    for fitted, wanted in zip(
+        fitted_population.projections, wanted_population.projections
+    ):
+        np.testing.assert_allclose(fitted.kernel, wanted.kernel, atol=0.02)
 
 
 def _ridge_regression(x, y, ridge):

@@ -38,10 +38,9 @@ from snnb.conversion.integers import (
     source_factors,
 )
 from snnb.conversion.least_squares import (
-    add_change,
-    fit_change,
+    fit_population,
     fitted_rows,
-    weights_of_channel,
+    window_size,
     windows,
 )
 from snnb.conversion.rewriting import (
@@ -126,12 +125,12 @@ def calibrate(
 
 
 class Equations(NamedTuple):
-    """Equations for a change of the kernels: inputs @ change = errors.
+    """Equations for a change of dense kernels: inputs @ change = errors.
 
     A row is a position of an image.
     """
 
-    inputs: np.ndarray  # of the weights of a channel: float32 (rows, weights)
+    inputs: np.ndarray  # of the fitted weights: float32 (rows, `window_size`)
     # How much the input currents are below the trained ones: float32 (rows, channels)
     errors: np.ndarray
 
@@ -224,8 +223,12 @@ class _Calibrator:
         pre_activation = None
         if population.activation != "softmax":
             pre_activation = target.current_rows[table_rows] + target.bias
-        change = fit_change(equations.inputs, equations.errors, pre_activation)
-        fitted_population = add_change(population, change)
+        fitted_population = fit_population(
+            population,
+            equations.inputs,
+            equations.errors,
+            pre_activation,
+        )
         self._workspace.replace(fitted_population)
         return fitted_population
 
@@ -237,14 +240,14 @@ class _Calibrator:
     ) -> Equations:
         """Return the equations of some rows, `table_rows`, of all samples."""
         workspace = self._workspace
-        weights = weights_of_channel(population)
+        size = window_size(population)
         channels = population.shape[-1]
         row_count = len(target.current_rows[table_rows])
-        inputs = scratch_array((row_count, weights), np.float32)
+        inputs = scratch_array((row_count, size), np.float32)
         errors = np.empty((row_count, channels), np.float32)
         sums = PopulationSums(workspace.network, population)
         # A row of inputs takes the memory of this many rows of currents.
-        rows_of_currents = -(-weights // channels)
+        rows_of_currents = -(-size // channels)
         for block in workspace.blocks(population, rows_of_currents):
             rates = workspace.inputs(population, workspace.spiking, block)
             current, volumes = sums.compute_with_inputs(rates, slice(None))

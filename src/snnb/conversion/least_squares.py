@@ -4,19 +4,20 @@ It is a ridge regression towards the trained pre-activations.
 """
 
 from dataclasses import replace
-from typing import List, Mapping, NamedTuple, Optional, Sequence
+from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from snnb.network.geometry import window_zeros
+from snnb.network.geometry import Axis, Geometry, weights_by_channel
 from snnb.network.layers import Conv2D, Dense
 from snnb.network.network import Population, Projection
 
 # The penalty as a share of the mean variance of the inputs of the weights
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
-# Largest number of rows (positions of images), and of rows × weights²
+# Largest number of rows (positions of images), of the inputs of all rows, and of
+# multiplications for their covariances: rows × inputs × weights of a channel
 ROWS = 100_000
+TABLE = 2**26
 WORK = 3e10
 ROWS_PER_WEIGHT = 10  # fewer equations for a weight would fit the images, not the rates
 RECTIFICATIONS = 4
@@ -26,19 +27,29 @@ BLOCK = 1024  # rows in float64 at a time
 def is_fitted(projection: Projection) -> bool:
     """Whether a regression changes the kernel: that of a Dense or Conv2D layer.
 
-    All channels of the population read the same inputs, unlike those of groups.
+    Those of transposed convolutions stay. In two classifiers of MNIST with two of them,
+    with 8 and 16 steps and both ways of firing, a regression changed the squared error
+    of the logits by -5 to 4 %. In two with three convolutions in groups, which are
+    fitted, it lowered it by 9 to 26 %.
     """
-    is_weighted = isinstance(projection.layer, (Conv2D, Dense))
-    return is_weighted and projection.geometry.pairing == "dense"
+    return isinstance(projection.layer, (Conv2D, Dense))
 
 
 def weights_of_channel(population: Population) -> int:
     """Return the number of weights of a channel that a regression changes."""
     count = 0
-    for projection in population.projections:
-        if is_fitted(projection):
-            count += projection.weights().size // population.shape[-1]
+    for projection in filter(is_fitted, population.projections):
+        count += projection.weights().size // population.shape[-1]
     return count
+
+
+def window_size(population: Population) -> int:
+    """Return the number of inputs that the fitted weights of a position read."""
+    size = 0
+    for projection in filter(is_fitted, population.projections):
+        row_taps, column_taps, channels, _ = projection.geometry.kernel_shape
+        size += row_taps * column_taps * channels
+    return size
 
 
 def fitted_rows(population: Population, samples: int) -> Optional[slice]:
@@ -52,67 +63,163 @@ def fitted_rows(population: Population, samples: int) -> Optional[slice]:
     weights = weights_of_channel(population)
     if not weights:
         return None
+    size = window_size(population)
     rows = samples * population.size // population.shape[-1]
-    distance = int(rows / min(ROWS, WORK / weights**2)) | 1
+    most_rows = min(ROWS, TABLE / size, WORK / (weights * size))
+    distance = int(rows / most_rows) | 1
     rows_to_fit = slice(None, None, distance)
     count = len(range(rows)[rows_to_fit])
     return rows_to_fit if count >= ROWS_PER_WEIGHT * weights else None
 
 
 def windows(population: Population, read: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the inputs of the fitted weights of a channel.
+    """Return the inputs of the fitted weights of each position.
 
-    The result is float32 (samples × positions, weights).
+    The result is float32 (samples × positions, `window_size`): of each projection, the
+    inputs by row tap, column tap and channel.
 
     `read` has the values of each volume that the population reads, float32 (samples,
     ...).
     """
     parts: List[np.ndarray] = []
     for projection in filter(is_fitted, population.projections):
-        layer = projection.layer
-        x = read[projection.input]
-        if isinstance(layer, Conv2D):
-            parts.append(_patches(layer, x))
-        else:
-            parts.append(x.reshape(-1, x.shape[-1]))
+        parts.append(_patches(projection.geometry, read[projection.input]))
     return np.concatenate(parts, axis=1)
 
 
-def _patches(layer: Conv2D, x: np.ndarray) -> np.ndarray:
-    """Return the windows of a convolution over images: (windows, weights).
+def _patches(geometry: Geometry, x: np.ndarray) -> np.ndarray:
+    """Return the inputs of each position: (samples × positions, taps × channels).
 
-    The images are (samples, height, width, channels).
+    The images are (samples, height, width, channels). A tap that reads no input of a
+    position, such as one in a padding, has 0.
     """
-    strides = layer.strides
-    rates = layer.dilation_rate
-    rows, columns = window_zeros(
-        x.shape[1:3],
-        layer.kernel_size,
-        strides,
-        rates,
-        layer.padding,
-    )
-    x = np.pad(x, [(0, 0), rows, columns, (0, 0)])
-    reach = [rate * (size - 1) + 1 for rate, size in zip(rates, layer.kernel_size)]
-    # numpy 1.23 names one axis
-    patches = sliding_window_view(x, reach, (1, 2))  # type: ignore[call-overload]
-    patches = patches[:, :: strides[0], :: strides[1], :, :: rates[0], :: rates[1]]
-    weights = x.shape[-1] * patches.shape[-1] * patches.shape[-2]
-    return patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, weights)
+    images = x.reshape(-1, *geometry.input_volume)
+    rows = geometry.rows
+    columns = geometry.columns
+    positions = (len(images), rows.outputs, columns.outputs)
+    patches = np.zeros((*positions, *geometry.kernel_shape[:3]), np.float32)
+    for row_tap in range(rows.taps):
+        row_ends = _ends_of_tap(rows, row_tap)
+        for column_tap in range(columns.taps):
+            column_ends = _ends_of_tap(columns, column_tap)
+            values = images[:, row_ends.inputs, column_ends.inputs]
+            patches[
+                :,
+                row_ends.outputs,
+                column_ends.outputs,
+                row_tap,
+                column_tap,
+            ] = values
+    return patches.reshape(np.prod(positions), -1)
+
+
+class TapEnds(NamedTuple):
+    """Positions of an axis that a tap connects, in the same order."""
+
+    inputs: slice
+    outputs: slice
+
+
+def _ends_of_tap(axis: Axis, tap: int) -> TapEnds:
+    """Return what a tap connects: its positions have equal distances at both ends."""
+    triples = axis.tap == tap
+    return TapEnds(_as_slice(axis.input[triples]), _as_slice(axis.output[triples]))
+
+
+def _as_slice(numbers: np.ndarray) -> slice:
+    """Return the slice of ascending numbers of equal distances, int64 (any number,)."""
+    if not numbers.size:
+        return slice(0, 0)
+    distance = 1 if numbers.size == 1 else int(numbers[1] - numbers[0])
+    return slice(int(numbers[0]), int(numbers[-1]) + 1, distance)
+
+
+def fit_population(
+    population: Population,
+    inputs: np.ndarray,
+    errors: np.ndarray,
+    pre_activations: Optional[np.ndarray] = None,
+) -> Population:
+    """Return the population with kernels of which `fit_change` computes the change.
+
+    `inputs` are rows of `windows`, `errors` and `pre_activations` those of the sums,
+    float32 (rows, channels). Channels that read the same inputs are fitted together:
+    those of a group.
+    """
+    channels = population.shape[-1]
+    change = np.zeros((weights_of_channel(population), channels))
+    for block in channel_blocks(population):
+        block_activations = None
+        if pre_activations is not None:
+            block_activations = pre_activations[:, block.channels]
+        change[:, block.channels] = fit_change(
+            inputs[:, block.columns],
+            errors[:, block.channels],
+            block_activations,
+        )
+    return add_change(population, change)
+
+
+class ChannelBlock(NamedTuple):
+    """Channels of a population that read the same inputs."""
+
+    channels: slice
+    # Their inputs among those of `windows`: int64, or all of them
+    columns: Union[slice, np.ndarray]
+
+
+def channel_blocks(population: Population) -> Iterator[ChannelBlock]:
+    """Yield the channels of a population in blocks.
+
+    Of a convolution in two groups and a dense one, which are summed, the block
+
+        filters 0 ... n/2      reads group 0 of the first and all of the second,
+        filters n/2 ... n      reads group 1 of the first and all of the second.
+    """
+    fitted_projections = list(filter(is_fitted, population.projections))
+    parts = [projection.geometry.parts for projection in fitted_projections]
+    block_count = int(np.lcm.reduce(parts))
+    if block_count == 1:
+        yield ChannelBlock(slice(None), slice(None))
+        return
+    width = population.shape[-1] // block_count
+    for number in range(block_count):
+        columns = []
+        first_column = 0
+        for projection in fitted_projections:
+            geometry = projection.geometry
+            shape = geometry.kernel_shape[:3]
+            size = int(np.prod(shape))
+            numbers = np.arange(first_column, first_column + size).reshape(shape)
+            part = number * geometry.parts // block_count
+            first_channel = part * geometry.channels_read
+            read_channels = slice(first_channel, first_channel + geometry.channels_read)
+            columns.append(numbers[:, :, read_channels].ravel())
+            first_column += size
+        channels = slice(number * width, (number + 1) * width)
+        yield ChannelBlock(channels, np.concatenate(columns))
 
 
 def add_change(population: Population, change: np.ndarray) -> Population:
     """Return the population with a change added to its fitted kernels.
 
-    The change has the shape (weights, channels).
+    The change has the shape (weights of a channel, channels).
     """
     projections: List[Projection] = []
     for projection in population.projections:
         if is_fitted(projection):
-            kernel = np.asarray(projection.kernel)  # in the layout of Keras
-            part, change = np.split(change, [kernel.size // population.shape[-1]])
-            kernel = kernel + part.reshape(kernel.shape).astype(np.float32)
-            projection = replace(projection, kernel=kernel)
+            geometry = projection.geometry
+            weights = projection.weights()
+            size = weights.size // population.shape[-1]
+            part, change = np.split(change, [size])
+            kernel_shape = (
+                *weights.shape[:2],
+                geometry.channels_read,
+                geometry.filters,
+            )
+            part_change = part.reshape(kernel_shape).astype(np.float32)
+            weights = weights + weights_by_channel(part_change, geometry.parts)
+            projection = projection.replace_weights(weights)
         projections.append(projection)
     return replace(population, projections=tuple(projections))
 
