@@ -165,6 +165,29 @@ MODELS = {
         ],
         {"w": numbers(3, 2, 4, 3)},
     ),
+    **{
+        f"transposed {automatic}": (
+            [
+                node(
+                    "ConvTranspose",
+                    "x,w",
+                    auto_pad=automatic,
+                    strides=[2, 3],
+                    output_padding=[1, 0],
+                )
+            ],
+            {"w": numbers(3, 5, 4, 4)},
+        )
+        for automatic in ("SAME_UPPER", "SAME_LOWER")
+    },
+    "transposed SAME_UPPER of few taps": (
+        [node("ConvTranspose", "x,w", auto_pad="SAME_UPPER", strides=[3, 2])],
+        {"w": numbers(3, 5, 2, 1)},
+    ),
+    "transposed output_shape": (
+        [node("ConvTranspose", "x,w", output_shape=[10, 13], strides=[2, 2])],
+        {"w": numbers(3, 5, 3, 5)},
+    ),
     "transposed grouped": (
         [
             node("Conv", "x,v", "t"),
@@ -377,10 +400,10 @@ REFUSED = {
         {"w": numbers(3, 3, 3, 3)},
         "does not fit 3 channels in 2 groups",
     ),
-    "transposed without pads": (
-        [node("ConvTranspose", "x,w", auto_pad="SAME_UPPER")],
+    "transposed output_shape": (
+        [node("ConvTranspose", "x,w", output_shape=[40, 41])],
         {"w": numbers(3, 3, 3, 3)},
-        "instead of its pads",
+        "its output_shape is .40, 41., but its windows end at",
     ),
     "transposed output_padding": (
         [node("ConvTranspose", "x,w", output_padding=[2, 1])],

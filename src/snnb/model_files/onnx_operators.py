@@ -167,6 +167,45 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     return OnnxValue(layer, "NCHW")
 
 
+def _read_cuts(
+    node: OnnxNode,
+    value: OnnxValue,
+    operands: KernelOperands,
+    output_padding: Tuple[int, int],
+) -> Pads:
+    """Return how many rows and columns a ConvTranspose cuts before and after.
+
+    They are its pads, or follow from `output_shape` or `auto_pad`: the output then has
+    this shape, or the stride times the length of the input, and an odd row or column is
+    cut at the end with `SAME_UPPER`, else at the beginning.
+    """
+    automatic = node.get("auto_pad", "NOTSET")
+    lengths = node.get("output_shape", ())
+    has_same_pads = automatic in ("SAME_UPPER", "SAME_LOWER")
+    if not lengths and not has_same_pads:
+        return _read_pads(node, NO_PADS)
+    if lengths and len(lengths) != 2:
+        raise NotReadError(f"its output_shape is {lengths}, not two numbers")
+    cuts = []
+    for axis, name in enumerate("HW"):
+        stride = operands.strides[axis]
+        reach = (operands.size[axis] - 1) * operands.dilations[axis] + 1
+        size = (value.lengths[name] - 1) * stride + reach + output_padding[axis]
+        length = lengths[axis] if lengths else value.lengths[name] * stride
+        cut = size - length
+        if cut < 0 and lengths:
+            fault = f"its output_shape is {lengths}, but its windows end at {size}"
+            raise NotReadError(f"{fault}: export the model with output_padding")
+        cut = max(cut, 0)
+        smaller = cut // 2
+        if automatic == "SAME_UPPER":
+            cuts.append((smaller, cut - smaller))
+        else:
+            cuts.append((cut - smaller, smaller))
+    rows, columns = cuts
+    return rows, columns
+
+
 def _transposed_convolution(call: OperatorCall) -> OnnxValue:
     """ConvTranspose; its pads are rows and columns that are cut from the output."""
     node = call.node
@@ -177,16 +216,11 @@ def _transposed_convolution(call: OperatorCall) -> OnnxValue:
     channels, multiplier = weights.shape[:2]
     if channels != value.lengths["C"] or channels % groups:
         raise operands.refuse(value)
-    automatic = node.get("auto_pad", "NOTSET")
-    has_output_shape = any(node.get("output_shape", (0,)))
-    if automatic not in ("NOTSET", "VALID") or has_output_shape:
-        fault = "it states its output_shape or auto_pad instead of its pads"
-        raise NotReadError(f"{fault}: export the model with pads")
-    pads = _read_pads(node, NO_PADS)
     output_padding = node.get("output_padding", (0, 0))
     if len(output_padding) != 2 or min(output_padding) < 0:
         fault = f"its output_padding is {output_padding}"
         raise NotReadError(f"{fault}, not two numbers from 0 on")
+    pads = _read_cuts(node, value, operands, output_padding)
     kernel = weights.transpose(2, 3, 1, 0)
     settings: Dict[str, object] = {
         "use_bias": bool(biases),
