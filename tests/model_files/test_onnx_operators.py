@@ -137,6 +137,10 @@ MODELS = {
         ],
         {"w": numbers(4, 3, 3, 3), "g": numbers(6, 2, 2, 3), "b": numbers(6)},
     ),
+    "depthwise of unequal strides": (
+        [node("Conv", "x,w", group=3, strides=[2, 1])],
+        {"w": numbers(6, 1, 3, 3)},
+    ),
     "transposed": (
         [
             node(
@@ -414,11 +418,6 @@ REFUSED = {
         [node("Conv", "x,w", strides=[2, 2], dilations=[2, 2])],
         CONV,
         "it has strides and dilations, which are not supported together",
-    ),
-    "unequal strides": (
-        [node("Conv", "x,w", group=3, strides=[2, 1])],
-        {"w": numbers(3, 1, 3, 3)},
-        "unequal strides",
     ),
     "a bias too long": (
         [node("Conv", "x,w,b")],

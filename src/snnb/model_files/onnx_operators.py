@@ -122,7 +122,10 @@ def _read_bias(call: OperatorCall) -> List[np.ndarray]:
 
 
 def _convolution(call: OperatorCall) -> OnnxValue:
-    """Conv; with a group for each channel, it is a depthwise convolution."""
+    """Conv; with a group for each channel, it is a depthwise convolution.
+
+    That of Keras has equal strides; with others, it is a convolution in groups.
+    """
     node = call.node
     value = call.picture
     operands = _read_kernel(call)
@@ -140,13 +143,11 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     if filters % groups:
         fault = f"its {filters} filters are not divisible"
         raise NotReadError(f"{fault} into {groups} groups")
-    if groups == 1 or channels > 1:
+    is_depthwise = groups > 1 and channels == 1 and strides[0] == strides[1]
+    if not is_depthwise:
         kind = "Conv2D"
         kernel = weights.transpose(2, 3, 1, 0)
         channel_settings = {"filters": filters, "groups": groups}
-    elif strides[0] != strides[1]:
-        fault = "it has one group per channel and unequal strides"
-        raise NotReadError(f"{fault}, which are not supported together")
     else:
         kind = "DepthwiseConv2D"
         multiplier = filters // groups
