@@ -41,6 +41,7 @@ BLOCKS = {
     "residual": "residual (ResNet)",
     "aggregated": "aggregated residual, with groups (ResNeXt)",
     "preactivation": "pre-activation (ResNetV2)",
+    "preactivation_first": "pre-activation right after the first convolution",
     "inception": "inception, with a padded pooling branch (GoogLeNet)",
     "dense": "dense (DenseNet)",
     "depthwise": "depthwise separable (MobileNet)",
