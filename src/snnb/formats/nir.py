@@ -228,6 +228,8 @@ class _NirWriter:
             groups=operation.groups,
             bias=channel_bias.astype(np.float32),
         )
+        # nir 1.0.8 takes the channels of a group for those of the input.
+        convolution.input_type = {"input": np.array(_channels_first(source.shape))}
         if target.name in self._images:
             return {"convolution": convolution}
         shape = np.array(_channels_first(target.shape))
