@@ -77,13 +77,8 @@ def _lines(text):
             and lines
             and lines[0].split(" ")[0] in PROGRAMS
         ):
-            lines = [
-                line
-                for line in (
-                    shlex.join(shlex.split(line, comments=True)) for line in lines
-                )
-                if line
-            ]
+            commands = [shlex.split(line, comments=True) for line in lines]
+            lines = [shlex.join(command) for command in commands if command]
             yield from zip(lines, [*[""] * (len(lines) - 1), output])
 
 
@@ -117,7 +112,9 @@ def _mask(output):
 
 
 SHOWN = {name: list(_lines(text)) for name, text in TEXTS.items()}
-LINES = {name: [line for line, _ in pairs] for name, pairs in SHOWN.items()}
+LINES = {}
+for _name, _pairs in SHOWN.items():
+    LINES[_name] = [line for line, _ in _pairs]
 
 
 def _reason(line):
@@ -194,11 +191,12 @@ BEFORE = {
 }
 
 
-def _own_models():
-    def synapses(filters):
-        """Kernel taps, pooling, classifier of `small` at 16×16×3 with three classes."""
-        return filters * (14 * 14 * 27 + 14 * 14 + 7 * 7 * 3)
+def _small_synapses(filters):
+    """Kernel taps, pooling, classifier of `small` at 16×16×3 with three classes."""
+    return filters * (14 * 14 * 27 + 14 * 14 + 7 * 7 * 3)
 
+
+def _own_models():
     runs = {
         name: open_run(Path("runs", name)) for name in ("small", "trained", "pooled")
     }
@@ -206,9 +204,9 @@ def _own_models():
         name: run.record_of("graph").details.synapses for name, run in runs.items()
     }
     assert found_models == {
-        "small": synapses(8),
-        "trained": synapses(8),
-        "pooled": synapses(4),
+        "small": _small_synapses(8),
+        "trained": _small_synapses(8),
+        "pooled": _small_synapses(4),
     }
     assert len(runs["small"].records_of("simulate")) == 2
     trained_record, small = (
@@ -251,11 +249,7 @@ AFTER = {
     "your-own-model.md": _own_models,
     "models-from-elsewhere.md": _model_from_elsewhere,
 }
-RUN = [
-    name
-    for name, lines in LINES.items()
-    if any(_reason(line) is None for line in lines)
-]
+RUN = [name for name, lines in LINES.items() if not all(map(_reason, lines))]
 
 
 @pytest.mark.parametrize(
@@ -335,12 +329,9 @@ def test_the_pages_have_what_is_listed():
         "simulation.md",
         *BEFORE,
     }
-    lines = {line for page in LINES.values() for line in page}
-    assert {
-        key
-        for key in NOT_RUN
-        if not any(key in (line, line.split()[0]) for line in lines)
-    } == set()
+    lines = set().union(*LINES.values())
+    programs = {line.split()[0] for line in lines}
+    assert set(NOT_RUN) <= lines | programs
     assert set(_written(TEXTS["your-own-model.md"])) == {"net.py", "pooled.py"}
 
 
@@ -365,11 +356,9 @@ def test_every_option_that_the_text_gives_a_command_exists():
     for page, text in TEXTS.items():
         for command, rest in re.findall(r"`snnb ([a-z]+)\b([^`]*)`", text):
             known_command = COMMANDS.get(command, click.Command(command))
-            options = {
-                name
-                for option in known_command.params
-                for name in (*option.opts, *option.secondary_opts)
-            }
+            options = set()
+            for option in known_command.params:
+                options.update(option.opts, option.secondary_opts)
             wrong = set(re.findall(r"(?<= )--[\w-]+", rest)) - options
             if wrong or command not in {
                 *COMMANDS,

@@ -73,10 +73,9 @@ def test_names_are_in_the_file_of_the_graph(named_graph, tmp_path):
         spikes for *_, spikes, _ in NEURONS
     ]
     with h5py.File(str(named_graph.path), "r") as file:
-        stored_files = [file[f"populations/000{k}/names"][()] for k in range(2)]
-    assert [
-        name.decode() for part in stored_files for name in part.ravel().tolist()
-    ] == NAMES
+        stored_names = [file[f"populations/000{k}/names"][()] for k in range(2)]
+    flat_names = np.concatenate([names.ravel() for names in stored_names])
+    assert [name.decode() for name in flat_names.tolist()] == NAMES
     again = import_graph(
         tmp_path / "edges.csv",
         tmp_path / "again_graph.h5",
@@ -108,16 +107,17 @@ def test_an_export_read_again_has_the_same_names_and_ids(named_graph, tmp_path, 
 
 def test_the_edges_of_an_exported_csv_are_by_name(named_graph, tmp_path):
     export(named_graph, "csv", tmp_path / "net.csv")
-    (
-        tmp_path / "net.csv.json"
-    ).unlink()  # without the description, from the edges alone
+    # Without the description, from the edges alone
+    (tmp_path / "net.csv.json").unlink()
     again, _ = import_anew(tmp_path / "net.csv", tmp_path / "again")
     with again:
         assert sorted(again.names) == sorted(LABELS)
-        ends = [
-            [again.names[k] for k in column.tolist()] for column in all_edges(again)[:2]
+        source, target, *_ = all_edges(again)
+        named_edges = [
+            (again.names[s], again.names[t])
+            for s, t in zip(source.tolist(), target.tolist())
         ]
-        assert sorted(zip(*ends)) == sorted((LABELS[s], LABELS[t]) for s, t in EDGES)
+        assert sorted(named_edges) == sorted((LABELS[s], LABELS[t]) for s, t in EDGES)
 
 
 def table_of(path):
@@ -127,8 +127,8 @@ def table_of(path):
 
 def sonata_names(path):
     with h5py.File(str(path / "nodes.h5"), "r") as file:
-        stored_files = [file[f"nodes/{name}/0/name"][()] for name in ("input", "snn")]
-    return [name.decode() for part in stored_files for name in part.tolist()]
+        stored_names = [file[f"nodes/{name}/0/name"][()] for name in ("input", "snn")]
+    return [name.decode() for name in np.concatenate(stored_names).tolist()]
 
 
 def npz_names(path):
@@ -190,38 +190,37 @@ def test_another_export_removes_the_names_next_to_a_file(named_graph, tmp_path):
 
 
 def test_names_of_a_mapping(named_graph, tmp_path):
-    chip, network = hardware(neurons=3, mesh=(2, 2)), MappableNetwork.of(named_graph)
-    partition, written = tmp_path / "cores.txt.gz", tmp_path / "map"
+    chip = hardware(neurons=3, mesh=(2, 2))
+    network = MappableNetwork.of(named_graph)
+    partition = tmp_path / "cores.txt.gz"
+    directory = tmp_path / "map"
     rows = ["name;core", "", *(f"{LABELS[k]};{NEURONS[k][3]}" for k in (4, 2, 3))]
     partition.write_bytes(gzip.compress(("\ufeff" + "\n".join(rows)).encode()))
-    mapped_mapping = cost_partition(network, chip, partition)
-    assert mapped_mapping.core.tolist() == [1, 0, 1]
-    traffic = mapped_mapping.cost.traffic
-    assert (traffic.connectivity, traffic.outside_spikes) == (
-        5,
-        4 + 2,
-    )  # of Ω; of both inputs
-    written.mkdir()
-    write_mapping(written, mapped_mapping, MappingCost.of(mapped_mapping))
-    mapping = Mapping.open(written)
+    network_mapping = cost_partition(network, chip, partition)
+    assert network_mapping.core.tolist() == [1, 0, 1]
+    assert network_mapping.cost.traffic.connectivity == 5  # of Ω
+    assert network_mapping.cost.traffic.outside_spikes == 4 + 2  # of both inputs
+    directory.mkdir()
+    write_mapping(directory, network_mapping, MappingCost.of(network_mapping))
+    mapping = Mapping.open(directory)
     assert mapping.names == LABELS[2:]
     assert [mapping.core_of(2 + k) for k in range(3)] == [1, 0, 1]
-    with (written / "cores.csv").open(newline="", encoding="utf-8") as file:
+    with (directory / "cores.csv").open(newline="", encoding="utf-8") as file:
         cells = [row["names"] for row in csv.DictReader(file)]
     assert [next(csv.reader([cell], delimiter=";")) for cell in cells] == [
         LABELS[3:4],
         [LABELS[2], LABELS[4]],
     ]
-    with (written / "partition_names.csv").open(newline="", encoding="utf-8") as file:
+    with (directory / "partition_names.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
             ["name", "core"],
             *([label, core] for label, core in zip(LABELS[2:], "101")),
         ]
-    again = cost_partition(network, chip, written / "partition_names.csv")
+    again = cost_partition(network, chip, directory / "partition_names.csv")
     assert again.core.tolist() == [1, 0, 1]
-    (written / "partition_names.csv").write_text("name,core\n")
+    (directory / "partition_names.csv").write_text("name,core\n")
     with pytest.raises(InputError, match="a file is damaged"):
-        Mapping.open(written)
+        Mapping.open(directory)
 
 
 BAD_PARTITIONS = {
@@ -307,11 +306,9 @@ def test_spikes_by_number_are_those_of_an_export_to_sonata(named_graph, tmp_path
     with import_graph(
         tmp_path / "net", tmp_path / "again_graph.h5", rates=tmp_path / "spikes.h5"
     ).graph as graph:
-        spikes = [
-            count
-            for population in graph.populations
-            for count in population.spike_count.ravel().tolist()
-        ]
+        spikes = []
+        for population in graph.populations:
+            spikes += population.spike_count.ravel().tolist()
         assert dict(zip(graph.names, spikes)) == {
             **dict.fromkeys(LABELS, 0),
             "cortex,Ω": 2,
@@ -395,9 +392,10 @@ def test_attributes_of_networkx_that_are_not_read_are_named(tmp_path):
     assert "columns that are not read: delay" in warnings
 
 
-CELLS = [
-    (f"L{layer}", f"cell {k}") for layer in (2, 10) for k in range(40)
-]  # in natural order
+CELLS = [  # in natural order
+    *(("L2", f"cell {k}") for k in range(40)),
+    *(("L10", f"cell {k}") for k in range(40)),
+]
 
 
 def write_table(path, columns):
@@ -421,7 +419,7 @@ def read_cells(kind, edges, folder):
         return import_graph(
             write_table(folder / "edges.csv", named_pairs), folder / "in_graph.h5"
         ).graph
-    labels = [tuple(" ".join(cell) for cell in edge) for edge in edges]
+    labels = [(" ".join(source), " ".join(target)) for source, target in edges]
     if kind == "networkx":
         run = Run.from_graph(networkx.DiGraph(labels), folder / "run")
         return graph_of(run)
@@ -496,13 +494,8 @@ def test_populations_of_networkx_keep_their_nodes(tmp_path):
 
 
 def test_an_input_comes_first_whatever_the_order_of_the_lines(tmp_path):
-    head, *rows = (
-        "source_group,source,target_group,target",
-        "b,1,a,x",
-        "input,p,b,1",
-        "b,1,b,0",
-        "input,o,b,0",
-    )
+    head = "source_group,source,target_group,target"
+    rows = ["b,1,a,x", "input,p,b,1", "b,1,b,0", "input,o,b,0"]
     for order in (rows, rows[::-1]):
         (tmp_path / "t.csv").write_text("\n".join([head, *order]) + "\n")
         with import_graph(tmp_path / "t.csv", tmp_path / "in_graph.h5").graph as graph:
