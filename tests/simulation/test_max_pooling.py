@@ -28,7 +28,6 @@ from snnb.training.qcfs import QCFS, quantised
 from tests.crosscheck.simulated import compare_spikes, graph_of_simulation
 from tests.model_files.test_onnx_operators import (
     node,
-    numbers,
     onnxruntime_outputs,
     written,
 )
@@ -360,13 +359,20 @@ def stem(tmp_path_factory):
         node("Flatten", "g", "h"),
         node("Gemm", "h,m,n", "y"),
     ]
+    random = np.random.default_rng(5)
+
+    def weights(*shape):
+        return random.normal(0, 1, shape).astype(np.float32)
+
     constants = {
-        "w": numbers(6, 3, 7, 7) / 4,
-        "b": numbers(6),
-        "v": numbers(5, 6, 3, 3),
-        "d": numbers(5),
+        "w": weights(6, 3, 7, 7) / 4,
+        "b": weights(6),
+        "v": weights(5, 6, 3, 3),
+        "d": weights(5),
+        "m": weights(5, 4),
+        "n": weights(4),
     }
-    return written(path, nodes, (3, 24, 24), **constants, m=numbers(5, 4), n=numbers(4))
+    return written(path, nodes, (3, 24, 24), **constants)
 
 
 @pytest.mark.parametrize(

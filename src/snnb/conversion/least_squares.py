@@ -1,6 +1,8 @@
 """Fit the kernels of a population to calibrated rates.
 
-It is a ridge regression towards the trained pre-activations.
+They are the firing rates, times the scale factors, of the populations that it reads,
+which are calibrated already. A ridge regression brings the sums on them as close as
+possible to the trained pre-activations.
 """
 
 from dataclasses import replace
@@ -14,8 +16,9 @@ from snnb.network.network import Population, Projection
 
 # The penalty as a share of the mean variance of the inputs of the weights
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
-# Largest number of rows (positions of images), of the inputs of all rows, and of
-# multiplications for their covariances: rows × inputs × weights of a channel
+# Limits of the number of rows (positions of images), of the inputs of all rows, and of
+# multiplications for their covariances, rows × inputs × weights of a channel. They are
+# exceeded by less than a factor of 2, since every n-th row is taken, n being odd
 ROWS = 100_000
 TABLE = 2**26
 WORK = 3e10
@@ -55,10 +58,8 @@ def window_size(population: Population) -> int:
 def fitted_rows(population: Population, samples: int) -> Optional[slice]:
     """Return the rows that the kernels are fitted to; None if the kernels stay.
 
-    There is a row for each position of each image.
-
-    The distance of the rows is odd, so that they are not in the same column of the
-    images.
+    There is a row for each position of each image. The distance of the rows is odd, so
+    that images whose width is even do not have them all in the same columns.
     """
     weights = weights_of_channel(population)
     if not weights:
@@ -78,8 +79,8 @@ def windows(population: Population, read: Mapping[str, np.ndarray]) -> np.ndarra
     The result is float32 (samples × positions, `window_size`): of each projection, the
     inputs by row tap, column tap and channel.
 
-    `read` has the values of each volume that the population reads, float32 (samples,
-    ...).
+    `read` has the values of each volume that the population reads, by the name in
+    `Projection.input`: float32 (samples, ...).
     """
     parts: List[np.ndarray] = []
     for projection in filter(is_fitted, population.projections):
@@ -114,20 +115,23 @@ def _patches(geometry: Geometry, x: np.ndarray) -> np.ndarray:
 
 
 class TapEnds(NamedTuple):
-    """Positions of an axis that a tap connects, in the same order."""
+    """The inputs and the outputs, along an axis, that a tap of the kernel connects.
+
+    They have the same number, and are in the same order.
+    """
 
     inputs: slice
     outputs: slice
 
 
 def _ends_of_tap(axis: Axis, tap: int) -> TapEnds:
-    """Return what a tap connects: its positions have equal distances at both ends."""
+    """Return what a tap connects: its inputs, and its outputs, have equal distances."""
     triples = axis.tap == tap
     return TapEnds(_as_slice(axis.input[triples]), _as_slice(axis.output[triples]))
 
 
 def _as_slice(numbers: np.ndarray) -> slice:
-    """Return the slice of ascending numbers of equal distances, int64 (any number,)."""
+    """Return the slice of int64 numbers that ascend by equal distances, or of none."""
     if not numbers.size:
         return slice(0, 0)
     distance = 1 if numbers.size == 1 else int(numbers[1] - numbers[0])
@@ -142,9 +146,10 @@ def fit_population(
 ) -> Population:
     """Return the population with kernels of which `fit_change` computes the change.
 
-    `inputs` are rows of `windows`, `errors` and `pre_activations` those of the sums,
-    float32 (rows, channels). Channels that read the same inputs are fitted together:
-    those of a group.
+    `inputs` are rows of `windows`. `errors` are the trained sums minus the sums on these
+    inputs, and `pre_activations` the trained sums with their bias: float32 (rows,
+    channels). Channels that read the same inputs are fitted together, as those of a
+    group are. At least one projection is fitted.
     """
     channels = population.shape[-1]
     change = np.zeros((weights_of_channel(population), channels))
@@ -173,8 +178,8 @@ def channel_blocks(population: Population) -> Iterator[ChannelBlock]:
 
     Of a convolution in two groups and a dense one, which are summed, the block
 
-        filters 0 ... n/2      reads group 0 of the first and all of the second,
-        filters n/2 ... n      reads group 1 of the first and all of the second.
+        filters 0 to n/2 - 1   reads group 0 of the first and all of the second,
+        filters n/2 to n - 1   reads group 1 of the first and all of the second.
     """
     fitted_projections = list(filter(is_fitted, population.projections))
     parts = [projection.geometry.parts for projection in fitted_projections]
@@ -203,7 +208,8 @@ def channel_blocks(population: Population) -> Iterator[ChannelBlock]:
 def add_change(population: Population, change: np.ndarray) -> Population:
     """Return the population with a change added to its fitted kernels.
 
-    The change has the shape (weights of a channel, channels).
+    The change has the shape (weights of a channel, channels). The weights are those of
+    the fitted projections, one after the other, each by row tap, column tap and channel.
     """
     projections: List[Projection] = []
     for projection in population.projections:
@@ -236,15 +242,15 @@ def fit_change(
     `x` has the inputs of the weights, float32 (rows, weights), `missing` the trained
     sums minus the sums on these inputs, float32 (rows, channels). The means are left to
     the bias: the change minimises the variance of missing - x · change, plus ridge ×
-    trace(C) / weights × its square, C being the covariance of x. Of `RIDGES` the one is
-    chosen with which each half of the rows, which are of other images, is predicted
-    best from the other half.
+    trace(C) / weights × the square of the change, C being the covariance of x. Of
+    `RIDGES` the one is chosen with which each half of the rows is predicted best from
+    the other half; the halves are of different images, except for the one in the middle.
 
     `pre_activations` has the trained pre-activations if a ReLU follows. Where one is
-    negative, any negative sum is right. As Zhang et al. 2016 (Accelerating very deep
+    not positive, any negative sum is right. As Zhang et al. 2016 (Accelerating very deep
     convolutional networks, TPAMI 38:1943), the regression is repeated with min(0,
-    current sum) instead of these pre-activations; a repetition does not increase the
-    squared error of the rectified sums plus the penalty.
+    current sum) instead of these pre-activations. A repetition does not increase the
+    penalty plus the squared error, which counts a negative sum as 0 there.
     """
     middle = len(x) // 2
     halves = [
@@ -285,9 +291,9 @@ def _half_covariances(x: np.ndarray, sums: np.ndarray) -> Covariances:
 
 
 def _prediction_error(halves: Sequence[Covariances], ridge: float) -> float:
-    """Return the squared error of each half of the rows, predicted from the other.
+    """Return the squared errors of the halves, each predicted from the other.
 
-    A constant is left out of it.
+    They are summed over both halves and the channels, without a constant.
     """
     error = 0.0
     for half, predicted_half in zip(halves, halves[::-1]):
