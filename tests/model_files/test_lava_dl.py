@@ -186,6 +186,10 @@ REFUSED = {
     "no groups": ([IMAGE, CONVOLUTION._replace(groups=0)], "groups"),
     "no stride": ([IMAGE, CONVOLUTION._replace(stride=(0, 1))], "stride"),
     "inputs": ([DENSE, DENSE], "reads 2"),
+    "silent": (
+        [DENSE._replace(neuron=None), DENSE._replace(weight=np.ones((2, 2)))],
+        "never spikes",
+    ),
     "no neurons": ([IMAGE], "no layer with neurons"),
     "late input": ([DENSE, Layer("input", (2,))], "not the first layer"),
 }

@@ -27,6 +27,7 @@ from snnb.model_files.channels_first import (
 from snnb.model_files.kinds import NotReadError
 from snnb.model_files.lava_file import (
     CONVOLUTION,
+    DENSE,
     FLATTEN,
     FULL_DECAY,
     INPUT,
@@ -173,6 +174,11 @@ class _Builder:
 
         Weights of 0 are no synapses.
         """
+        dense_layers = [layer for layer in self._layers if layer.kind == DENSE]
+        for layer in dense_layers:
+            if layer.neuron is None and layer is not self._layers[-1]:
+                fault = "has no neuron, so that it never spikes"
+                raise layer.refuse(f"{fault}: only the last layer may have none")
         for layer in self._layers:
             if layer.kind == INPUT:
                 self._add_input(layer)
