@@ -125,9 +125,10 @@ def calibrate(
 
 
 class Equations(NamedTuple):
-    """Equations for a change of dense kernels: inputs @ change = errors.
+    """Equations for a change of the kernels: inputs @ change = errors.
 
-    A row is a position of an image.
+    A row is a position of an image. Of a kernel in groups, a channel has the inputs of
+    its group only, see `channel_blocks`.
     """
 
     inputs: np.ndarray  # of the fitted weights: float32 (rows, `window_size`)

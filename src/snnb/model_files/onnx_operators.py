@@ -143,17 +143,16 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     if filters % groups:
         fault = f"its {filters} filters are not divisible"
         raise NotReadError(f"{fault} into {groups} groups")
-    is_depthwise = groups > 1 and channels == 1 and strides[0] == strides[1]
-    if not is_depthwise:
-        kind = "Conv2D"
-        kernel = weights.transpose(2, 3, 1, 0)
-        channel_settings = {"filters": filters, "groups": groups}
-    else:
+    if groups > 1 and channels == 1 and strides[0] == strides[1]:
         kind = "DepthwiseConv2D"
         multiplier = filters // groups
         group_weights = weights.reshape(groups, multiplier, *size)
         kernel = group_weights.transpose(2, 3, 0, 1)
         channel_settings = {"depth_multiplier": multiplier}
+    else:
+        kind = "Conv2D"
+        kernel = weights.transpose(2, 3, 1, 0)
+        channel_settings = {"filters": filters, "groups": groups}
     layer = call.add(
         kind,
         [padded_value],
