@@ -364,9 +364,10 @@ def measured(
 def recipe(run: "RunDirectory") -> str:
     """Return how `snnb train` trained the network of a run."""
     record = run.record_of("train")
-    epochs = f"{record.details.epochs_run} epochs"
-    versions = f"TensorFlow {record.environment.tensorflow}"
-    return f"{epochs}, {training_pictures(run):,} pictures, {versions}"
+    return (
+        f"{record.details.epochs_run} epochs, {training_pictures(run):,} pictures, "
+        f"TensorFlow {record.environment.tensorflow}"
+    )
 
 
 def training_pictures(run: "RunDirectory") -> int:
@@ -967,11 +968,9 @@ def hours(found: Found) -> List[str]:
             row.seconds for row in group.values()
         )
     most = max(seconds, key=lambda network: seconds[network])
-    total = (
-        f"{sum(seconds.values()) / 3600:.1f} hours of processor time, without trainings"
-    )
     return [
-        f"The records took {total}, most of them `{most}`: {seconds[most] / 60:.0f} minutes."
+        f"The records took {sum(seconds.values()) / 3600:.1f} hours of processor time, "
+        f"without trainings, most of them `{most}`: {seconds[most] / 60:.0f} minutes."
     ]
 
 

@@ -132,8 +132,13 @@ def _words(line):
 
 def _written(text):
     """Return the Python and YAML files that a page tells its reader to write, by name."""
-    file = r"file\s`(\w+\.(?:py|yaml))`(?:(?!```).)*\n```(?:python|yaml)\n(.*?)^```$"
-    return dict(re.findall(file, text, re.DOTALL | re.MULTILINE))
+    return dict(
+        re.findall(
+            "file\\s`(\\w+\\.(?:py|yaml))`(?:(?!```).)*\\n```(?:python|yaml)\\n(.*?)^```$",
+            text,
+            re.DOTALL | re.MULTILINE,
+        )
+    )
 
 
 def _pictures():

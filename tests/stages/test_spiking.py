@@ -136,8 +136,11 @@ def test_a_test_set_is_enough_until_a_network_is_trained_or_converted(
         np.save(tmp_path / f"own/{name}.npy", array)
 
     def run(command, model, options="", code=0):
-        line = f"{command} --model {model} --dataset arrays:own --run-dir {model}_run {options}"
-        return snnb(line, code=code).stderr.splitlines()[-1]
+        return snnb(
+            f"{command} --model {model} --dataset arrays:own --run-dir {model}_run "
+            f"{options}",
+            code=code,
+        ).stderr.splitlines()[-1]
 
     run("parse", FILE, "--time-step 2e-3")
     run("simulate", FILE, "--duration 40")

@@ -472,8 +472,10 @@ class LayerHardware(Description):
         n_cores = len(self.cores)
         for number in numbers:
             if number >= n_cores:
-                cores = f"the {n_cores:,} cores, which are numbered from 0"
-                raise ValueError(f"unavailable: {number} is not one of {cores}")
+                raise ValueError(
+                    f"unavailable: {number} is not one of the {n_cores:,} cores, which "
+                    "are numbered from 0"
+                )
         if len(set(numbers)) < len(numbers):
             raise ValueError("unavailable: a core is listed twice")
         if len(numbers) == n_cores:

@@ -75,8 +75,10 @@ def read_hardware(name_or_file: str) -> AnyHardware:
                 f"{path}: no such file; give a YAML file, or one of {names}",
             )
     elif name_or_file not in hardware_names():
-        choice = f"there are {names}; or give the path of a YAML file"
-        raise UsageError(f"--hardware {name_or_file}: no such description; {choice}")
+        raise UsageError(
+            f"--hardware {name_or_file}: no such description; there are {names}; or "
+            "give the path of a YAML file"
+        )
     mesh_advice = ADVICE.format("loihi")
     with advising(mesh_advice):
         data = load_yaml(path)

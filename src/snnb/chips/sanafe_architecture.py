@@ -230,8 +230,10 @@ def _describe(architecture: Section, source: str) -> Dict[str, object]:
     columns = -(-tiles // max(attributes["height"], 1))
     rows = int(attributes["height"])
     if columns > attributes["width"] or columns * rows != tiles:
-        mesh = f"{attributes['width']} × {attributes['height']}"
-        raise ValueError(f"{tiles} tiles do not fill columns of a mesh of {mesh}")
+        raise ValueError(
+            f"{tiles} tiles do not fill columns of a mesh of {attributes['width']} × "
+            f"{attributes['height']}"
+        )
     position = core["attributes"]["buffer_position"]
     energies = _Costs("energy", 1e12, tile["attributes"], units)
     latencies = _Costs("latency", 1e9, tile["attributes"], units)
@@ -286,8 +288,7 @@ def _only_entry(section: Any) -> Tuple[Section, int]:
     For the name `tile[0..31]` these are 32.
     """
     if isinstance(section, list) and len(section) != 1:
-        kinds = f"{len(section)} kinds of tiles or cores"
-        raise ValueError(f"{kinds}; all must be equal")
+        raise ValueError(f"{len(section)} kinds of tiles or cores; all must be equal")
     entry = _first_entry(section)
     bounds = re.search(r"\[(\d+)\.\.(\d+)\]", entry["name"])
     number = 1
@@ -295,8 +296,9 @@ def _only_entry(section: Any) -> Tuple[Section, int]:
         number = int(bounds.group(2)) - int(bounds.group(1)) + 1
     if not 1 <= number <= MAX_CORES:
         name = entry["name"][:60]
-        fault = f"no tile or core, or for more than {MAX_CORES:,}"
-        raise ValueError(f"{name} stands for {fault}")
+        raise ValueError(
+            f"{name} stands for no tile or core, or for more than {MAX_CORES:,}"
+        )
     return entry, number
 
 

@@ -151,8 +151,9 @@ def _refuse_repeated(
         is_switch = option.is_flag and not option.secondary_opts
         if not is_switch and option in parameters_in_order[:position]:
             names = " or ".join([option.opts[0], *option.secondary_opts])
-            message = f"{names} is given several times; give it once"
-            raise click.UsageError(message, context)
+            raise click.UsageError(
+                f"{names} is given several times; give it once", context
+            )
 
 
 def _refuse_unknown_variables(context: click.Context) -> None:
@@ -173,8 +174,11 @@ def _refuse_unknown_variables(context: click.Context) -> None:
         hint = "docs/cli.md lists them"
         if similar_names:
             hint = f"did you mean {prefix}{similar_names[0]}?"
-        fault = f"{variable} is not an option of {context.info_name}"
-        raise click.UsageError(f"the environment variable {fault}; {hint}", context)
+        raise click.UsageError(
+            f"the environment variable {variable} is not an option of "
+            f"{context.info_name}; {hint}",
+            context,
+        )
 
 
 class Commands(TyperGroup):

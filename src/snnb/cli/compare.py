@@ -203,8 +203,9 @@ def _draw(path: Path, simulations: "List[Compared]", force: bool) -> None:
     for name, simulation in zip(names_apart(simulations), simulations):
         statistics = simulation.statistics
         if not isinstance(statistics, SimulationStatistics):
-            fault = "--figure: an external graph has no accuracy"
-            raise UsageError(f"{fault}; omit its run, or --figure")
+            raise UsageError(
+                "--figure: an external graph has no accuracy; omit its run, or --figure"
+            )
         axes.add("accuracy" if statistics.classifies else "mean squared error")
         ann_quality = statistics.ann_mean_squared_error
         if statistics.classifies:

@@ -119,9 +119,12 @@ def _agreement(check: "Crosscheck") -> str:
     if not differing:
         return f"the sums of {pairs:,} counts agree"
     if not check.recorded:
-        fault = f"the sums of {pairs:,} counts differ by {differing:,} in all"
-        return f"{fault}; possibly within rounding error"
+        return (
+            f"the sums of {pairs:,} counts differ by {differing:,} in all; possibly "
+            "within rounding error"
+        )
     largest = max(population.largest for population in check.populations)
     spikes = "1 spike" if largest == 1 else f"at most {largest:,} spikes"
-    fault = f"{differing:,} of {pairs:,} counts differ, by {spikes}"
-    return f"{fault}; within rounding error"
+    return (
+        f"{differing:,} of {pairs:,} counts differ, by {spikes}; within rounding error"
+    )

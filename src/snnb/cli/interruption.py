@@ -20,5 +20,7 @@ def interruption_message(stage: Optional[str]) -> str:
     effect = f"begins `{stage}` again"
     if stage == "train":
         effect = "continues after the last epoch"
-    state_of_run = f"the run is in its state before `{stage}`"
-    return f"interrupted; {state_of_run}; the same command {effect}"
+    return (
+        f"interrupted; the run is in its state before `{stage}`; the same command "
+        f"{effect}"
+    )

@@ -100,11 +100,16 @@ def _ending_of(error: BaseException) -> Ending:
         # Of TensorFlow, which is not imported here: the shapes of a model's arrays do
         # not match
         reason = str(error).strip().splitlines()[0]
-        fault = f"TensorFlow cannot compute this model ({reason})"
-        remedy = "change the model, or its settings (--set)"
-        return Ending(InputError.exit_code, f"{fault}; {remedy}")
-    remedy = "please report it with the output of --verbose"
-    return Ending(1, f"internal error: {name}: {error}; {remedy}")
+        return Ending(
+            InputError.exit_code,
+            f"TensorFlow cannot compute this model ({reason}); change the model, or "
+            "its settings (--set)",
+        )
+    return Ending(
+        1,
+        f"internal error: {name}: {error}; please report it with the output of "
+        "--verbose",
+    )
 
 
 def _no_such_option(name: str, command: click.Command) -> str:

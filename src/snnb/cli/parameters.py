@@ -354,8 +354,9 @@ def join_run_parameters(context: click.Context) -> None:
     if context.get_parameter_source(RUN_DIR) is ParameterSource.ENVIRONMENT:
         option = None  # the command line takes precedence
     if option is not None and _absolute(argument) != _absolute(option):
-        message = f"conflicting runs {argument} and {option}; give one"
-        raise click.UsageError(message, context)
+        raise click.UsageError(
+            f"conflicting runs {argument} and {option}; give one", context
+        )
     context.params[RUN_DIR] = argument
 
 

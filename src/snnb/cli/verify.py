@@ -21,8 +21,10 @@ def verify(run_dir: ExistingRun = None) -> None:
         count = f"{len(check.problems)} of {check.files} files"
         fault = f"{count} differ from the manifest, first {check.problems[0]}"
         commands = "; ".join(repairs(run, check.damaged))
-        remedy = f"restore them from a copy, or recreate them: {commands}"
-        raise VerificationError(f"{run.path}: {fault}; {remedy}")
+        raise VerificationError(
+            f"{run.path}: {fault}; restore them from a copy, or recreate them: "
+            f"{commands}"
+        )
     size = f"{check.size_bytes / 1e6:,.1f} MB"
     line = f"{run.path}: {check.files} files, {size}, all match the manifest"
     console.result([line], check)

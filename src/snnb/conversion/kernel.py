@@ -257,14 +257,18 @@ def _compose_windows(
             target_length=target[axis],
         )
         if not is_exact:
-            fault = "pads the output of a layer without activation with zeros"
-            raise NotComposableError(f"{fault}: {ADVICE}, or use padding valid")
+            raise NotComposableError(
+                f"pads the output of a layer without activation with zeros: {ADVICE}, "
+                "or use padding valid"
+            )
     for axis in (0, 1):
         if place_taps(first_window, second_window, axis).has_gaps:
-            fault = "creates gaps in the kernel of a layer without activation"
-            raise NotComposableError(f"{fault}: {ADVICE}")
+            raise NotComposableError(
+                f"creates gaps in the kernel of a layer without activation: {ADVICE}"
+            )
     window = compose_kernels(first_window, second_window)
     if max(window.strides) > 1 and max(window.dilations) > 1:
-        fault = "has strides over a dilated kernel of a layer without activation"
-        raise NotComposableError(f"{fault}: {ADVICE}")
+        raise NotComposableError(
+            f"has strides over a dilated kernel of a layer without activation: {ADVICE}"
+        )
     return window

@@ -166,8 +166,10 @@ def scale_factors(
         if exact_clip and population.max_value is not None:
             factor = population.max_value
         if not 0 < factor < np.inf:
-            fault = f"the percentile of its activations is {factor:g}"
-            raise InputError(f"{population.name}: {fault}: choose a higher one")
+            raise InputError(
+                f"{population.name}: the percentile of its activations is {factor:g}: "
+                "choose a higher one"
+            )
         factors[population.name] = factor
     return factors
 

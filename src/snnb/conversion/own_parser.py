@@ -84,9 +84,10 @@ def parse_own(
     try:
         return _Parser(network, max_pool, rectify_linear).parse()
     except RecursionError:
-        advice = "insert a relu"
-        depth = "it has hundreds of layers in sequence without an activation"
-        raise InputError(f"{CONVERSION_FAILS}: {depth}; {advice}") from None
+        raise InputError(
+            f"{CONVERSION_FAILS}: it has hundreds of layers in sequence without an "
+            "activation; insert a relu"
+        ) from None
 
 
 def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
@@ -211,8 +212,10 @@ class _Parser:
         for summand in summands:
             terms += summand.terms
         if len(terms) > MOST_TERMS:
-            fault = f"adds {len(terms):,} terms without an activation between them"
-            raise NotComposableError(f"{fault}: insert a relu")
+            raise NotComposableError(
+                f"adds {len(terms):,} terms without an activation between them: insert "
+                "a relu"
+            )
         bias = np.asarray(sum(summand.bias for summand in summands))
         return Affine(tuple(terms), bias, shape)
 
@@ -437,8 +440,10 @@ class _Parser:
             if composed_layer is not None:
                 return composed_layer
             if not self._rectify_linear:
-                fault = f"reads a {value.layer.kind} of a layer without activation"
-                raise NotComposableError(f"{fault}: insert a relu between them")
+                raise NotComposableError(
+                    f"reads a {value.layer.kind} of a layer without activation: insert "
+                    "a relu between them"
+                )
             value = self._activate(value, "linear")
         return identity(value, self._position)
 
@@ -473,8 +478,10 @@ class _Parser:
             for part, part_scale, part_shift in zip(value.inputs, scales, shifts):
                 parts.append(self._scale_channels(part, part_scale, part_shift))
             return _with_inputs(value, parts)
-        fault = f"follows a {layer.kind} of a layer without activation"
-        raise NotComposableError(f"{fault}: put it before that layer")
+        raise NotComposableError(
+            f"follows a {layer.kind} of a layer without activation: put it before that "
+            "layer"
+        )
 
     def _add_population(
         self,
@@ -507,8 +514,9 @@ class _Parser:
             return value
         if activation == "softmax":
             if prod(value.shape) != value.shape[-1]:
-                advice = "insert Flatten and a Dense layer before it"
-                raise NotComposableError(f"softmax over positions: {advice}")
+                raise NotComposableError(
+                    "softmax over positions: insert Flatten and a Dense layer before it"
+                )
             if len(value.shape) != 3:
                 return self._softmax_before(value)
         return self._add_population(
@@ -532,8 +540,10 @@ class _Parser:
                 position = builder.position(value)
                 flat = Deferred(value.layer, position, (), value.shape)
                 return builder.add_layer(flat, [softmax])
-        advice = "insert a Dense layer between them"
-        raise NotComposableError(f"softmax over {kind}, which has no weights: {advice}")
+        raise NotComposableError(
+            f"softmax over {kind}, which has no weights: insert a Dense layer between "
+            "them"
+        )
 
     def _activate_before(
         self,
@@ -546,12 +556,15 @@ class _Parser:
         size = prod(value.shape)
         has_all_classes = all(part.shape[-1] == size for part in value.inputs)
         if activation == "softmax" and not has_all_classes:
-            fault = f"softmax over values rearranged by {kind}"
-            raise NotComposableError(f"{fault}: insert a Dense layer before it")
+            raise NotComposableError(
+                f"softmax over values rearranged by {kind}: insert a Dense layer "
+                "before it"
+            )
         is_maximum = isinstance(value.layer, MaxPooling2D)
         if activation == "linear" and is_maximum and not self._rectify_linear:
-            fault = "maximum of values that may be negative"
-            raise NotComposableError(f"{fault}: insert a relu before it")
+            raise NotComposableError(
+                "maximum of values that may be negative: insert a relu before it"
+            )
         if value.outside is not None:
             _refuse_positive(value.outside)
         volumes: List[Volume] = []
@@ -592,11 +605,15 @@ class _Parser:
         kernel = self._mean_kernel(layer, value.shape)
         try:
             if kind == "MaxPooling2D" and prod(layer.pool_size) > 1:
-                fault = "max pooling of a layer without activation"
-                raise NotComposableError(f"{fault}: move the relu before the pooling")
+                raise NotComposableError(
+                    "max pooling of a layer without activation: move the relu before "
+                    "the pooling"
+                )
             if kernel.pads(value.shape, pooling.shape):
-                fault = "average pooling with padding of a layer without activation"
-                raise NotComposableError(f"{fault}: insert a relu between them")
+                raise NotComposableError(
+                    "average pooling with padding of a layer without activation: "
+                    "insert a relu between them"
+                )
             if kind == "GlobalAveragePooling2D" and self._rectify_linear:
                 raise NotComposableError("has a kernel of the size of the map")
             zeros = np.zeros(kernel.outputs)
@@ -630,8 +647,9 @@ class _Parser:
         """
         move = Deferred(layer, self._position, tuple(inputs), shape)
         if move.parts > MOST_PARTS:
-            fault = f"joins {move.parts:,} values without an activation"
-            raise NotComposableError(f"{fault}: insert a relu")
+            raise NotComposableError(
+                f"joins {move.parts:,} values without an activation: insert a relu"
+            )
         volumes = [value for value in inputs if isinstance(value, Volume)]
         if len(volumes) < len(inputs):
             return move

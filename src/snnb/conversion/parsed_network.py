@@ -287,9 +287,10 @@ def _keras_kernel(kernel: Kernel, shape: Shape) -> Kernel:
     """
     if kernel.kind == IDENTITY:
         if len(shape) != 3:
-            fault = "connects units of a Dense layer one to one"
-            reason = "which only feature maps support"
-            raise NotComposableError(f"{fault}, {reason}: use a Dense layer")
+            raise NotComposableError(
+                "connects units of a Dense layer one to one, which only feature maps "
+                "support: use a Dense layer"
+            )
         weights = kernel.weights.reshape(1, 1, -1, 1)
         kernel = Kernel("DepthwiseConv2D", weights, kernel.position)
     rows, columns = kernel.strides

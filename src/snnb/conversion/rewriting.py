@@ -52,10 +52,10 @@ def compose_pooling(network: Network) -> Network:
     for population in network.populations:
         layer = population.projections[0].layer
         if isinstance(layer, MaxPooling2D) and not population.counts_largest:
-            fault = "max pooling by the toolbox's rule is not supported"
-            uses = "with --calibrate and qcfs"
-            advice = "use --max-pool exact"
-            raise InputError(f"layer {population.name}: {fault} {uses}: {advice}")
+            raise InputError(
+                f"layer {population.name}: max pooling by the toolbox's rule is not "
+                "supported with --calibrate and qcfs: use --max-pool exact"
+            )
         is_vector = len(population.shape) == 1 and len(population.projections) == 1
         if is_vector and isinstance(layer, Dense):
             network = _compose_with_pooling(network, population)
@@ -148,8 +148,10 @@ def refuse_pooled_input(network: Network) -> None:
         if reads_input and population.kind in POOLING:
             fault = "pools pixels outside [0, 1], which firing rates cannot represent"
             start = "begin with a convolution or a dense layer"
-            advice = f"{start}, or write arrays with pixels in [0, 1]"
-            raise InputError(f"layer {population.name} {fault}: {advice}")
+            raise InputError(
+                f"layer {population.name} {fault}: {start}, or write arrays with "
+                "pixels in [0, 1]"
+            )
 
 
 @dataclass(frozen=True)
@@ -270,8 +272,10 @@ def channel_scales(name: str, values: np.ndarray, channels: int) -> np.ndarray:
     highest: np.ndarray = by_position.max(axis=0)
     is_padding = by_position <= 0
     if not (is_padding | (by_position == highest)).all():
-        fault = "reads values of different scale factors in one channel"
-        raise InputError(f"layer {name} {fault}: concatenate along the channels")
+        raise InputError(
+            f"layer {name} reads values of different scale factors in one channel: "
+            "concatenate along the channels"
+        )
     return highest
 
 
@@ -384,8 +388,10 @@ def centred_output(network: Network) -> Network:
     projections: List[Projection] = []
     for projection in output.projections:
         if projection.kernel is None or projection.geometry.pairing != "dense":
-            need = "spikes instead of a softmax need a Dense or Conv2D layer"
-            raise InputError(f"layer {output.name}: {need}")
+            raise InputError(
+                f"layer {output.name}: spikes instead of a softmax need a Dense or "
+                "Conv2D layer"
+            )
         weights = projection.weights().astype(np.float64)
         weights = weights - weights.mean(axis=-1, keepdims=True)
         projections.append(projection.replace_weights(weights))

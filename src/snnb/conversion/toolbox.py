@@ -49,25 +49,30 @@ def convert_with_toolbox(
     For parameters, result and errors see `convert.convert`.
     """
     if settings.max_pool == "exact" and trained_network.has("MaxPooling2D"):
-        advice = "choose --max-pool average or --max-pool toolbox"
-        raise InputError(f"the toolbox has no exact max pooling: {advice}")
+        raise InputError(
+            "the toolbox has no exact max pooling: choose --max-pool average or "
+            "--max-pool toolbox"
+        )
     for layer in trained_network.layers:
         if isinstance(layer.layer, ReLU) and layer.layer.max_value is not None:
-            setting = f"max_value {layer.layer.max_value}"
-            fault = "the toolbox ignores it: use --parser own"
-            raise InputError(f"{layer.label}: {setting}: {fault}")
+            raise InputError(
+                f"{layer.label}: max_value {layer.layer.max_value}: the toolbox "
+                "ignores it: use --parser own"
+            )
         if isinstance(layer.layer, Pooling2D) and not layer.layer.has_keras_padding:
-            setting = f"padding {layer.layer.padding}"
-            fault = "Keras averages with valid and same only: use --parser own"
-            raise InputError(f"{layer.label}: {setting}: {fault}")
+            raise InputError(
+                f"{layer.label}: padding {layer.layer.padding}: Keras averages with "
+                "valid and same only: use --parser own"
+            )
     settings = settings.changed(batch_size=min(settings.batch_size, len(x_norm)))
     for layer in trained_network.layers:
         kind = layer.layer
         has_groups = isinstance(kind, Conv2D) and kind.groups > 1
         if has_groups or isinstance(kind, Conv2DTranspose):
             what = "convolutions with groups" if has_groups else f"{kind.kind}"
-            fault = f"the toolbox has no {what}"
-            raise InputError(f"layer {layer.label}: {fault}: use --parser own")
+            raise InputError(
+                f"layer {layer.label}: the toolbox has no {what}: use --parser own"
+            )
     averages = settings.max_pool == "average" and trained_network.has("MaxPooling2D")
     verified_samples = x_norm[:VERIFIED_SAMPLES]
     reference = Analogue(
@@ -122,9 +127,10 @@ def _refuse_hidden_linear(network: Network) -> None:
         if population.activation == "linear" and population is not network.output:
             names.append(population.name)
     if names:
-        fault = "no activation, but spiking neurons rectify"
-        advice = "add relu, or use --parser own"
-        raise InputError(f"{', '.join(names)}: {fault}: {advice}")
+        raise InputError(
+            f"{', '.join(names)}: no activation, but spiking neurons rectify: add "
+            "relu, or use --parser own"
+        )
 
 
 def _by_toolbox(network: Network) -> Network:
@@ -175,8 +181,9 @@ def _failures(part: str) -> Iterator[None]:
             yield
     except RAISED as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
-        fault = f"snntoolbox 0.5's {part} fails on this model ({reason})"
-        raise InputError(f"{fault}: use --parser own") from error
+        raise InputError(
+            f"snntoolbox 0.5's {part} fails on this model ({reason}): use --parser own"
+        ) from error
 
 
 class _FreeBatchParser(ModelParser):

@@ -321,8 +321,10 @@ class ExportedNetwork:
     def refuse_fixed_point(self, simulator: str) -> None:
         """Raise `UsageError` for fixed-point neurons, which a simulator does not have."""
         if any(population.fixed_point for population in self.populations):
-            fault = f"--with {simulator} has no neurons with fixed-point numbers"
-            raise UsageError(f"{fault}; compare with --with scipy")
+            raise UsageError(
+                f"--with {simulator} has no neurons with fixed-point numbers; compare "
+                "with --with scipy"
+            )
 
     def refuse_late(self, simulator: str) -> None:
         """Raise `UsageError` if a spike needs to pass a synapse of a cycle in no step.
@@ -362,8 +364,10 @@ def exported_network(
     description = describe(graph, "sonata", sonata.FORMAT, request, None)
     for projection in description["projections"]:
         if projection["weights"] == "leading_input":
-            fault = f"{projection['target']} is a max pooling by the toolbox's rule"
-            raise UsageError(f"{fault}; use parse --max-pool exact")
+            raise UsageError(
+                f"{projection['target']} is a max pooling by the toolbox's rule; use "
+                "parse --max-pool exact"
+            )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "graph"
         sonata.write(graph, folder, request)

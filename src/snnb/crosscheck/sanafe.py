@@ -145,8 +145,10 @@ def import_sanafe(network: ExportedNetwork) -> ModuleType:
     for population in network.simulated_populations:
         number = unsupported_number(population.numbers)
         if number is not None:
-            fault = f"--with sanafe cannot simulate {population.name}: {number}"
-            raise UsageError(f"{fault}; give --with scipy or brian2")
+            raise UsageError(
+                f"--with sanafe cannot simulate {population.name}: {number}; give "
+                "--with scipy or brian2"
+            )
     network.refuse_late("sanafe")
     return sanafe
 

@@ -69,8 +69,14 @@ def load(where: Path) -> LoadedDataset:
         samples_by_class(where / "train", wnids),
         samples_by_class(where / "val", wnids),
     )
-    version = f"{SPEC.version}: {listing_version((train, test))}"
-    return LoadedDataset(names, train, test, version, sources, warnings)
+    return LoadedDataset(
+        names,
+        train,
+        test,
+        f"{SPEC.version}: {listing_version((train, test))}",
+        sources,
+        warnings,
+    )
 
 
 def _read_index(path: Path) -> Tuple[List[str], List[str]]:

@@ -135,8 +135,10 @@ class _RecordingFiles:
                 f"{name} is damaged: download the archive again.",
             ) from None
         if len(data) % EVENT_BYTES:
-            fault = f"has {len(data):,} bytes, not a multiple of {EVENT_BYTES}"
-            raise InputError(f"{name} {fault}: it is truncated.")
+            raise InputError(
+                f"{name} has {len(data):,} bytes, not a multiple of {EVENT_BYTES}: it "
+                "is truncated."
+            )
         rows = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES)
         x, y, high, middle, low = rows.T.astype(np.int64)
         time = (high & 127) << 16 | middle << 8 | low

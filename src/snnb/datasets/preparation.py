@@ -91,17 +91,21 @@ def open_dataset(
     classes = data.class_names
     for name in classes:
         if name.encode(errors="replace").decode() != name:
-            fault = f"the class name {printable(name)} is not UTF-8"
-            raise InputError(f"{fault}: rename its folder.")
+            raise InputError(
+                f"the class name {printable(name)} is not UTF-8: rename its folder."
+            )
     if num_classes is not None and num_classes != len(classes):
-        fault = f"{spec.name} has {len(classes)} classes, the model has {num_classes}"
-        raise InputError(f"{fault}: choose another data set or model.")
+        raise InputError(
+            f"{spec.name} has {len(classes)} classes, the model has {num_classes}: "
+            "choose another data set or model."
+        )
     parts = (("training", data.train), ("test", data.test))
     for part, samples in parts:
         if samples is not None:
             if len(samples.labels) == 0:
-                fault = f"{spec.name} has no {part} samples"
-                raise InputError(f"{fault}: {spec.layout} is expected.")
+                raise InputError(
+                    f"{spec.name} has no {part} samples: {spec.layout} is expected."
+                )
             samples.check(settings.shape, settings.fit)
     return data
 
@@ -204,10 +208,9 @@ def _size_warnings(dataset: Dataset, data: LoadedDataset) -> List[str]:
     sizes = len(data.train.labels), len(data.test.labels)
     if sizes == published_samples:
         return []
-    sizes_text = f"{sizes[0]:,} training and {sizes[1]:,} test samples"
     return [
-        f"{sizes_text}; {published_samples[0]:,} and {published_samples[1]:,} are "
-        "published"
+        f"{sizes[0]:,} training and {sizes[1]:,} test samples; "
+        f"{published_samples[0]:,} and {published_samples[1]:,} are published"
     ]
 
 
@@ -249,8 +252,10 @@ def _pixel_warnings(values: Mapping[str, Range], scale: float) -> List[str]:
     lowest = min(low for low, _ in values.values())
     highest = max(high for _, high in values.values())
     if lowest < 0 or highest > scale:
-        pixels = f"the pixels are {lowest:.4g} to {highest:.4g}, as in the arrays"
-        return [f"{pixels}: --input poisson and --weight-bits need pixels in [0, 1]"]
+        return [
+            f"the pixels are {lowest:.4g} to {highest:.4g}, as in the arrays: --input "
+            "poisson and --weight-bits need pixels in [0, 1]"
+        ]
     return dark_pixels({part: high for part, (_, high) in values.items()}, scale)
 
 
@@ -268,10 +273,10 @@ def dark_pixels(highest: Mapping[str, float], scale: float) -> List[str]:
     if largest:
         factor = f"{scale:g} / {largest:g}"
         remedy = f": if {largest:g} should be 1, multiply the values by {factor}"
-    images = f"{' and '.join(dark_parts)} images"
-    pixel = f"a pixel of {largest / scale:.3g}"
-    value = f"{largest:g} of {scale:g}"
-    return [f"the largest value of the {images} is {value}, {pixel}{remedy}"]
+    return [
+        f"the largest value of the {' and '.join(dark_parts)} images is {largest:g} of "
+        f"{scale:g}, a pixel of {largest / scale:.3g}{remedy}"
+    ]
 
 
 def _find_or_fetch(
@@ -288,8 +293,10 @@ def _find_or_fetch(
             reason = "its name states the path"
         raise UsageError(f"omit --source for {spec.name}: {reason}.")
     if source is not None and not source.exists():
-        remedy = f"name the folder that holds {spec.layout}"
-        raise InputError(f"--source {source} does not exist: {remedy}.")
+        raise InputError(
+            f"--source {source} does not exist: name the folder that holds "
+            f"{spec.layout}."
+        )
     folder = source or dataset.place or data_dir / spec.name
     refuse_special(folder)
     try:
@@ -301,8 +308,9 @@ def _find_or_fetch(
         paths = [folder] if folder.is_file() else sorted(folder.glob("*"))
         for path in paths:
             if path.name.lower().endswith(ARCHIVES):
-                fault = f"{path} is an archive"
-                raise InputError(f"{fault}: unpack it and try again.") from None
+                raise InputError(
+                    f"{path} is an archive: unpack it and try again."
+                ) from None
         advice = spec.how_to_get
         if source is None and dataset.place is None:
             advice += f" Put it into {folder}, or name its folder with --source."
@@ -404,8 +412,10 @@ def _write_images(
             images, reasons = samples.read(batch, shape, settings.fit)
             if not np.isfinite(images).all():
                 index = int(np.argwhere(~np.isfinite(images))[0, 0])
-                fault = f"sample {batch[index]} has a value that is not finite"
-                raise InputError(f"x_{part}: {fault}: replace it.")
+                raise InputError(
+                    f"x_{part}: sample {batch[index]} has a value that is not finite: "
+                    "replace it."
+                )
             stream.write(np.ascontiguousarray(images).data)
             if len(images):
                 lowest = min(lowest, float(images.min()))
@@ -435,8 +445,10 @@ def _unreadable_warning(part: str, size: int, reasons: List[str]) -> str:
     details = "; ".join(reasons[:UNREADABLE_NAMED])
     if len(reasons) > UNREADABLE_NAMED:
         details += f"; and {len(reasons) - UNREADABLE_NAMED} more"
-    images = f"{len(reasons)} of {size} {part} images"
-    return printable(f"{images} cannot be read and are ignored: {details}")
+    return printable(
+        f"{len(reasons)} of {size} {part} images cannot be read and are ignored: "
+        f"{details}"
+    )
 
 
 def _write_scaled(

@@ -99,8 +99,10 @@ class _SpikeFile:
             seconds = _read_row(file["spikes/times"], position).astype(np.float64)
             units = _read_row(file["spikes/units"], position).astype(np.int64)
         if seconds.size != units.size or not np.isfinite(seconds).all():
-            sizes = f"{units.size} units and {seconds.size} finite times"
-            raise InputError(f"{self.names[position]} has {sizes}.")
+            raise InputError(
+                f"{self.names[position]} has {units.size} units and {seconds.size} "
+                "finite times."
+            )
         zeros = np.zeros_like(units)
         time = np.floor(seconds * 1e6).astype(np.int64)
         return Events(time, x=units, y=zeros, polarity=zeros)

@@ -113,8 +113,10 @@ def _spikes_of_nodes(
     all_spikes = [spikes_by_node[node] for node in nodes]
     spikes = [count for count in all_spikes if count is not None]
     if spikes and len(spikes) < len(nodes):
-        nodes_without = f"{len(nodes) - len(spikes):,} of {len(nodes):,} nodes"
-        raise UsageError(f"{nodes_without} have no attribute spikes; give it to all")
+        raise UsageError(
+            f"{len(nodes) - len(spikes):,} of {len(nodes):,} nodes have no attribute "
+            "spikes; give it to all"
+        )
     return spikes or None
 
 
@@ -136,8 +138,9 @@ class _Arrays(NamedTuple):
             weight = _numbers("weight", edges.weight)
         if not source.size == target.size == weight.size:
             sizes = f"{source.size:,}, {target.size:,} and {weight.size:,} values"
-            fault = f"source, target and weight have {sizes}"
-            raise UsageError(f"{fault}; give one of each for an edge")
+            raise UsageError(
+                f"source, target and weight have {sizes}; give one of each for an edge"
+            )
         spikes = None if edges.spikes is None else _numbers("spikes", edges.spikes)
         return _Arrays(source, target, weight, spikes)
 
@@ -182,8 +185,10 @@ def listed(
     _check_ids(arrays.source, ends[-1])
     _check_ids(arrays.target, ends[-1])
     if not 0 <= inputs < len(shapes):
-        fault = f"of {len(shapes)} populations at least one is not an input"
-        raise UsageError(f"inputs={inputs}: {fault}")
+        raise UsageError(
+            f"inputs={inputs}: of {len(shapes)} populations at least one is not an "
+            "input"
+        )
     names = None
     names_by_population: List[Optional[np.ndarray]] = [None] * len(shapes)
     if edges.names is not None:
@@ -221,15 +226,18 @@ def _check_ids(ids: np.ndarray, neurons: int) -> None:
     """Raise `InputError` for an id that is not below the number of neurons."""
     outside_ids = ids[(ids < 0) | (ids >= neurons)]
     if outside_ids.size:
-        fault = f"an edge names neuron {outside_ids[0]:,}"
-        raise InputError(f"{fault}, and the neurons are 0 to {neurons - 1:,}")
+        raise InputError(
+            f"an edge names neuron {outside_ids[0]:,}, and the neurons are 0 to "
+            f"{neurons - 1:,}"
+        )
 
 
 def _check_size(name: str, size: Optional[int], neurons: int) -> None:
     """Raise `UsageError` if a number of neurons is not the number in populations."""
     if size is not None and size != neurons:
-        fault = f"{name} has {size:,} neurons"
-        raise UsageError(f"{fault}, and the populations have {neurons:,}")
+        raise UsageError(
+            f"{name} has {size:,} neurons, and the populations have {neurons:,}"
+        )
 
 
 def _order_of_names(

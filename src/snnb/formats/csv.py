@@ -170,8 +170,7 @@ def _first_lines(path: Path) -> Tuple[str, str]:
             if not row.isspace():
                 break
     if row.isspace():
-        fault = f"has {MOST_EMPTY:,} empty lines after the header"
-        raise DamagedError(path, fault)
+        raise DamagedError(path, f"has {MOST_EMPTY:,} empty lines after the header")
     return header, row
 
 
@@ -233,8 +232,9 @@ class _CsvTable(EdgeTable):
         for block in _blocks(self.path, self._layout):
             batch = {key: block[name] for key, name in self._layout.columns.items()}
             if self._layout.has_empty_rates and (batch.pop("rate") != "").any():
-                fault = "some rates are empty; give all of them, or none"
-                raise DamagedError(self.path, fault)
+                raise DamagedError(
+                    self.path, "some rates are empty; give all of them, or none"
+                )
             if "rate" in batch:
                 batch["rate"] = batch["rate"] / self._rate_scale
             if not self.has_names:
@@ -296,8 +296,7 @@ def _next_line(path: Path, file: IO[str]) -> str:
     if "\0" in line:
         raise DamagedError(path, "not text")
     if len(line) == LONGEST_LINE:
-        fault = f"has a line of {LONGEST_LINE:,} characters or more"
-        raise DamagedError(path, fault)
+        raise DamagedError(path, f"has a line of {LONGEST_LINE:,} characters or more")
     return line
 
 
@@ -400,14 +399,18 @@ def _fault_of(path: Path, layout: _Layout) -> Optional[str]:
             if len(cells) != len(layout.fields):
                 if text.isspace():
                     continue
-                sizes = f"{len(cells)} fields, the header has {len(layout.fields)}"
-                return f"line {line:,}: has {sizes}"
+                return (
+                    f"line {line:,}: has {len(cells)} fields, the header has "
+                    f"{len(layout.fields)}"
+                )
             for name, cell in zip(layout.fields, cells):
                 if name not in layout.numbers or _is_number(cell):
                     continue
                 if name in ends:
-                    fault = f"{name} {cell.strip()!r} is not an id from 0"
-                    return f"line {line:,}: {fault}; {IDS_OR_NAMES}"
+                    return (
+                        f"line {line:,}: {name} {cell.strip()!r} is not an id from 0; "
+                        f"{IDS_OR_NAMES}"
+                    )
                 return f"line {line:,}: could not convert string {cell!r} to a number"
     return None
 
@@ -437,8 +440,9 @@ def _read_nodes(path: Path) -> Dict[str, np.ndarray]:
         if rows and "name" in rows[0]:
             columns["name"] = np.array([row["name"] for row in rows], object)
     except (csv.Error, KeyError, TypeError, ValueError) as error:
-        fault = f"not the table of nodes of an export ({error})"
-        raise DamagedError(path, fault) from None
+        raise DamagedError(
+            path, f"not the table of nodes of an export ({error})"
+        ) from None
     if ids != list(range(len(rows))):
         raise DamagedError(path, "its ids are not 0, 1, 2 …")
     return columns

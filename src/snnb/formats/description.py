@@ -317,13 +317,17 @@ def neuron_warning(graph: SynapseGraph, program: str) -> Optional[str]:
     They are max poolings, or have fixed-point numbers; return None for other neurons.
     """
     if graph.fixed_point:
-        rounding = "which the description states as neuron"
-        return f"{program} has no neurons with fixed-point numbers, {rounding}"
+        return (
+            f"{program} has no neurons with fixed-point numbers, which the description "
+            "states as neuron"
+        )
     names = ", ".join(max_poolings(graph))
     if not names:
         return None
-    rule = "with its rule, which the description states as max_pooling"
-    return f"max pooling ({names}): {program} has no neuron {rule}"
+    return (
+        f"max pooling ({names}): {program} has no neuron with its rule, which the "
+        "description states as max_pooling"
+    )
 
 
 def unsupported_property(

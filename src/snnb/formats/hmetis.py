@@ -91,10 +91,11 @@ def read(path: Path) -> ListedGraph:
     for line, weight, pins in _hyperedges(path):
         source = pins[0]
         if lines[source]:
-            both_lines = f"lines {lines[source]:,} and {line:,}"
-            fault = f"both begin with node {source + 1:,}"
-            rule = "a neuron is the first pin of one hyperedge only"
-            raise DamagedError(path, f"{both_lines} {fault}; {rule}")
+            raise DamagedError(
+                path,
+                f"lines {lines[source]:,} and {line:,} both begin with node "
+                f"{source + 1:,}; a neuron is the first pin of one hyperedge only",
+            )
         weights[source] = weight
         lines[source] = line
     notes: List[str] = []
@@ -102,8 +103,9 @@ def read(path: Path) -> ListedGraph:
     description = description_of(path, "hmetis", head.nodes)
     if description is not None:
         if description.spike_weight is None:
-            fault = "states no spike_weight: export the graph again"
-            raise DamagedError(description_path(path), fault)
+            raise DamagedError(
+                description_path(path), "states no spike_weight: export the graph again"
+            )
         scale = description.spike_weight
         notes.append("a weight of 1 may mean 0 spikes: hyperedges weigh at least 1")
         if scale != 1:
@@ -166,13 +168,15 @@ def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
             weight = int(numbers[0])
             pins = numbers[1:]
         if not pins.size:
-            fault = "a hyperedge has a weight and no pins"
-            raise DamagedError(path, f"line {line:,}: {fault}")
+            raise DamagedError(
+                path, f"line {line:,}: a hyperedge has a weight and no pins"
+            )
         wrong_pins = pins[(pins < 1) | (pins > head.nodes)]
         if wrong_pins.size:
             nodes = f"line {head.line:,} states {head.nodes:,} nodes, from 1"
-            fault = f"node {wrong_pins[0]:,}, and {nodes}"
-            raise DamagedError(path, f"line {line:,}: {fault}")
+            raise DamagedError(
+                path, f"line {line:,}: node {wrong_pins[0]:,}, and {nodes}"
+            )
         hyperedges += 1
         yield line, weight, pins - 1
     all_weights = head.nodes if head.node_weights else 0
@@ -183,8 +187,10 @@ def _hyperedges(path: Path) -> Iterator[Tuple[int, int, np.ndarray]]:
             content = f"{head.hyperedges:,} hyperedges"
             if all_weights:
                 content += f" and {all_weights:,} weights of nodes (one a line)"
-            fault = f"follows the {content} that line {head.line:,} states"
-            raise DamagedError(path, f"line {line:,} {fault}")
+            raise DamagedError(
+                path,
+                f"line {line:,} follows the {content} that line {head.line:,} states",
+            )
     if (hyperedges, node_weights) != (head.hyperedges, all_weights):
         content = f"{hyperedges:,} of {head.hyperedges:,} hyperedges"
         if all_weights:

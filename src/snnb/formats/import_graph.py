@@ -270,8 +270,9 @@ def refuse_without_spikes(samples: Optional[int], steps: Optional[int]) -> None:
     options = {"--rate-samples": samples, "--rate-steps": steps}
     names = [name for name, number in options.items() if number is not None]
     if names:
-        fault = f"{', '.join(names)}: no spike counts"
-        raise UsageError(f"{fault}; give --rates, or omit it")
+        raise UsageError(
+            f"{', '.join(names)}: no spike counts; give --rates, or omit it"
+        )
 
 
 def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
@@ -288,8 +289,9 @@ def find_reader(path: Path) -> Optional[Callable[[Path], ListedGraph]]:
     for name, format in FORMATS.items():
         if format.reader is not None:
             readers[name] = format.reader
-    content = "a graph that snnb reads; it reads MODEL_graph.h5,"
-    return _reader_of(path, readers, content)
+    return _reader_of(
+        path, readers, "a graph that snnb reads; it reads MODEL_graph.h5,"
+    )
 
 
 def _reader_of(
@@ -330,14 +332,16 @@ def _read_rates(
     all_rates: List[Rates] = []
     for number, file in enumerate(files):
         if any(file.overlaps(earlier_file) for earlier_file in files[:number]):
-            fault = "given twice, which would count its spikes twice"
-            raise UsageError(f"--rates {file.path}: {fault}")
+            raise UsageError(
+                f"--rates {file.path}: given twice, which would count its spikes twice"
+            )
         rates = _read_rate_file(file, graph, recording)
         stated_recording = rates.recording or recording
         if len(files) > 1 and stated_recording != recording:
-            fault = f"spikes of {stated_recording.steps:,} steps"
-            advice = "give --rate-steps for all files"
-            raise UsageError(f"--rates {file.path}: {fault}; {advice}")
+            raise UsageError(
+                f"--rates {file.path}: spikes of {stated_recording.steps:,} steps; "
+                "give --rate-steps for all files"
+            )
         all_rates.append(rates)
     spikes = all_rates[0].spikes
     times = all_rates[0].times
@@ -370,8 +374,10 @@ def _read_rate_file(file: RateFile, graph: ListedGraph, recording: Recording) ->
         read = _reader_of(path, RATE_READERS, content)
         return read(path, graph, recording)
     if not sonata_report.is_report(path):
-        fault = f"not a report of SONATA, so omit :{population}"
-        raise UsageError(f"--rates {path}:{population}: {fault}")
+        raise UsageError(
+            f"--rates {path}:{population}: not a report of SONATA, so omit "
+            f":{population}"
+        )
     return sonata_report.read_report(path, graph, recording, population)
 
 
@@ -390,8 +396,10 @@ def _import_file(
     with graph_file.open_checked(path) as graph:
         if not rate_files and graph.recording is not None:
             if samples is not None or steps is not None:
-                fault = "only with --rates; a MODEL_graph.h5 states both"
-                raise UsageError(f"--rate-samples, --rate-steps: {fault}")
+                raise UsageError(
+                    "--rate-samples, --rate-steps: only with --rates; a MODEL_graph.h5 "
+                    "states both"
+                )
             return Imported(graph_file.copy(path, target), hashes, ())
         populations: List[ListedPopulation] = []
         for p in graph.populations:

@@ -199,8 +199,9 @@ def scale_weights(
     advice = "give a smaller --scale"
     if scale is None:
         advice = "the graph is too large for this format"
-    fault = f"the weights sum to {total:,.0f}, partitioners hold {LARGEST_SUM:,}"
-    raise UsageError(f"{fault}; {advice}")
+    raise UsageError(
+        f"the weights sum to {total:,.0f}, partitioners hold {LARGEST_SUM:,}; {advice}"
+    )
 
 
 def _check(graph: SynapseGraph, request: Request) -> None:

@@ -325,8 +325,10 @@ def _check_cycles(
         if enters_before and exit_time[target] >= exit_time[source]:
             back_edges.add((source, target))
     if back_edges != closing_edges:
-        fault = "NIR readers would infer other delays in the cycles of this network"
-        raise UsageError(f"{fault}; use csv or npz")
+        raise UsageError(
+            "NIR readers would infer other delays in the cycles of this network; use "
+            "csv or npz"
+        )
 
 
 def _model_neurons(
@@ -363,8 +365,10 @@ def _model_neurons(
     try:
         return getattr(nir, kind)(**arrays)
     except (AttributeError, TypeError) as error:
-        fault = f"the installed nir has no {kind} with {', '.join(arrays)}"
-        raise UsageError(f"{fault}; install a newer one") from error
+        raise UsageError(
+            f"the installed nir has no {kind} with {', '.join(arrays)}; install a "
+            "newer one"
+        ) from error
 
 
 def _node_names(graph: SynapseGraph) -> Dict[str, str]:
@@ -489,8 +493,9 @@ def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
 def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     """Refuse a graph that NIR cannot express; return a warning of its reset."""
     if not graph.inputs:
-        fault = "a NIR file begins with an input, and the graph has none"
-        raise UsageError(f"{fault}; use csv or npz")
+        raise UsageError(
+            "a NIR file begins with an input, and the graph has none; use csv or npz"
+        )
     # The later bias of these populations comes with the spikes that close a cycle
     with_later_bias = {p.target for p in graph.projections if _closes_cycle(p)}
     refuse_properties(graph, "NIR", _unsupported_number, with_later_bias)
@@ -499,11 +504,10 @@ def _check(graph: SynapseGraph, request: Request) -> Optional[str]:
     for projection, projection_operations in zip(graph.projections, operations):
         weights = projection.source.size * projection.target.size
         if None in projection_operations and weights > LARGEST_MATRIX:
-            ends = f"{projection.source.name} → {projection.target.name}"
             raise ResourceError(
-                f"{ends} ({projection.rule}) is not a layer of NIR, and as matrix it "
-                f"has {weights:,} weights, more than {LARGEST_MATRIX:,}; use sonata "
-                "or npz",
+                f"{projection.source.name} → {projection.target.name} "
+                f"({projection.rule}) is not a layer of NIR, and as matrix it has "
+                f"{weights:,} weights, more than {LARGEST_MATRIX:,}; use sonata or npz",
             )
     return _warning(graph, request)
 

@@ -114,8 +114,9 @@ def read(path: Path) -> ListedGraph:
     values = {key: arrays[name] for key, name in columns.items()}
     shapes = {columns[key]: array.shape for key, array in values.items()}
     if len(set(shapes.values())) > 1 or values["source"].ndim != 1:
-        fault = f"its arrays have different lengths, or several axes: {shapes}"
-        raise DamagedError(path, fault)
+        raise DamagedError(
+            path, f"its arrays have different lengths, or several axes: {shapes}"
+        )
     has_names = "source_group" in columns or values["source"].dtype.kind == "U"
     graph = graph_of_table(_ArrayTable(path, columns, has_names, values))
     return replace(graph, notes=(*graph.notes, *unread_note(arrays)))
@@ -201,8 +202,9 @@ def _matrix_files(
         paths = sorted(folder.glob(f"{number:04d}_*.npz"))
         if not paths or source is None or target is None:
             ends = f"from {projection.source} to {projection.target}"
-            fault = f"has no matrix {number:04d}_*.npz, the synapses {ends}"
-            raise DamagedError(folder, fault)
+            raise DamagedError(
+                folder, f"has no matrix {number:04d}_*.npz, the synapses {ends}"
+            )
         shape = (len(source), len(target))
         files.append(_MatrixFile(paths[0], shape, source.start, target.start))
     return files

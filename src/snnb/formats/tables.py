@@ -64,16 +64,20 @@ def columns_of(path: Path, names: Sequence[str], place: str = "") -> Dict[str, s
             columns[key] = matches[0]
     repeated_names = [name for name in columns.values() if names.count(name) > 1]
     if repeated_names:
-        fault = f"has the column {repeated_names[0]} twice; give it once"
-        raise DamagedError(path, f"{place}{fault}")
+        raise DamagedError(
+            path, f"{place}has the column {repeated_names[0]} twice; give it once"
+        )
     missing_columns = [end for end in ("source", "target") if end not in columns]
     if missing_columns:
-        fault = f"has no column {missing_columns[0]}"
-        advice = "name the columns, such as source,target,weight"
-        raise DamagedError(path, f"{place}{fault}; {advice}")
+        raise DamagedError(
+            path,
+            f"{place}has no column {missing_columns[0]}; name the columns, such as "
+            "source,target,weight",
+        )
     if ("source_group" in columns) != ("target_group" in columns):
-        fault = "has a group column for only one end; give both, or neither"
-        raise DamagedError(path, f"{place}{fault}")
+        raise DamagedError(
+            path, f"{place}has a group column for only one end; give both, or neither"
+        )
     return columns
 
 
@@ -142,8 +146,9 @@ def graph_of_table(
             scan.add(chunk)
     names = list(edges.numbers)
     if any(not name for _, name in names):
-        fault = "a neuron has no name; name all neurons, or give ids from 0"
-        raise DamagedError(table.path, fault)
+        raise DamagedError(
+            table.path, "a neuron has no name; name all neurons, or give ids from 0"
+        )
     ids: Optional[np.ndarray] = None  # of the names; None if the file has ids
     if nodes is not None:
         graph = nodes
@@ -187,8 +192,10 @@ def _notes_of_groups(graph: ListedGraph) -> List[str]:
     """Return a note for populations that are known from edges only."""
     if len(graph.populations) == 1 and graph.populations[0].name == NEURONS:
         return []
-    reason = "without the description of an export"
-    return [f"{reason}, the populations have the neurons that edges name"]
+    return [
+        "without the description of an export, the populations have the neurons that "
+        "edges name"
+    ]
 
 
 def _notes_of_ids(scan: "_Scan") -> List[str]:
@@ -216,8 +223,10 @@ def _notes_of_silent_neurons(rates: np.ndarray) -> List[str]:
     silent_neurons = int(np.count_nonzero(np.isnan(rates)))
     if not silent_neurons:
         return []
-    neurons = f"{silent_neurons:,} neurons are not the source of an edge"
-    return [f"{neurons}, so the file has no rates for them: they are silent"]
+    return [
+        f"{silent_neurons:,} neurons are not the source of an edge, so the file has no "
+        "rates for them: they are silent"
+    ]
 
 
 class _Chunk(NamedTuple):
@@ -298,8 +307,10 @@ class _NumberedEdges:
         """Raise `DamagedError` if a column has none of numpy's kinds of types."""
         dtype = batch[key].dtype
         if dtype.kind not in kinds:
-            fault = f"{self._table.columns[key]} is of type {dtype}, not {content}"
-            raise DamagedError(self._table.path, fault)
+            raise DamagedError(
+                self._table.path,
+                f"{self._table.columns[key]} is of type {dtype}, not {content}",
+            )
 
 
 class _Scan:
@@ -356,8 +367,11 @@ class _Scan:
         most_ids = FEWEST_SPARSE_IDS + SPARSE_IDS * self._edges
         if self._limit == LIMIT and self.size > most_ids:
             fault = f"the largest of its ids is {self.size - 1:,}"
-            fault = f"{fault}, but it has only {self._edges:,} edges"
-            raise DamagedError(self._table.path, f"{fault}; number the neurons from 0")
+            raise DamagedError(
+                self._table.path,
+                f"{fault}, but it has only {self._edges:,} edges; number the neurons "
+                "from 0",
+            )
         if self.size > self._is_target.size:
             self._make_room()
         self._is_target[target] = True

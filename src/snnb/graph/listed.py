@@ -278,8 +278,10 @@ def merged_note(edges: int, synapses: int) -> Tuple[str, ...]:
     """
     if edges == synapses:
         return ()
-    sizes = f"{edges:,} edges are {synapses:,} synapses"
-    return (f"{sizes}: the weights of parallel edges are summed",)
+    return (
+        f"{edges:,} edges are {synapses:,} synapses: the weights of parallel edges are "
+        "summed",
+    )
 
 
 def as_integers(spikes: np.ndarray) -> np.ndarray:
@@ -398,8 +400,10 @@ def _check_edges(
     is_finite = np.isfinite(weight32)
     if not is_finite.all():
         k = int(np.flatnonzero(~is_finite)[0])
-        ends = f"from neuron {int(source[k]):,} to {int(target[k]):,}"
-        raise InputError(f"the edge {ends} has the weight {weight[k]}; {FINITE}")
+        raise InputError(
+            f"the edge from neuron {int(source[k]):,} to {int(target[k]):,} has the "
+            f"weight {weight[k]}; {FINITE}"
+        )
     return weight32
 
 
@@ -410,9 +414,11 @@ def _check_sums(weights: np.ndarray, targets: np.ndarray, start: np.ndarray) -> 
         if not is_finite.all():
             edge = begin + int(np.flatnonzero(~is_finite)[0])
             source = int(np.searchsorted(start, edge, side="right")) - 1
-            ends = f"from neuron {source:,} to {int(targets[edge]):,}"
-            fault = "have a sum that float32 does not hold"
-            raise InputError(f"the weights of the edges {ends} {fault}; {FINITE}")
+            raise InputError(
+                f"the weights of the edges from neuron {source:,} to "
+                f"{int(targets[edge]):,} have a sum that float32 does not hold; "
+                f"{FINITE}"
+            )
 
 
 def _map_file(path: Path, dtype: np.dtype, size: int) -> np.ndarray:

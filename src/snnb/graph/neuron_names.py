@@ -95,14 +95,18 @@ def fault_of_names(populations: Sequence[Named]) -> Optional[str]:
     if len(nameless) == len(populations):
         return None
     if nameless:
-        fault = f"the neurons of {nameless[0]} have no names"
-        return f"{fault}, and those of other populations have; name all, or none"
+        return (
+            f"the neurons of {nameless[0]} have no names, and those of other "
+            "populations have; name all, or none"
+        )
     for population in populations:
         assert population.names is not None
         if len(population.names) != population.size:
             n_names = len(population.names)
-            sizes = f"{population.size:,} neurons and {n_names:,} names"
-            return f"{population.name} has {sizes}"
+            return (
+                f"{population.name} has {population.size:,} neurons and {n_names:,} "
+                "names"
+            )
         for name in population.names.tolist():
             if not _is_valid(name):
                 excerpt = str(name)[:SHOWN]
@@ -115,8 +119,9 @@ def fault_of_names(populations: Sequence[Named]) -> Optional[str]:
     label, number = Counter(labels).most_common(1)[0]
     if number == 1:
         return None
-    fault = f"{number:,} neurons have the name {label[:SHOWN]!r}"
-    return f"{fault}; give each a distinct name"
+    return (
+        f"{number:,} neurons have the name {label[:SHOWN]!r}; give each a distinct name"
+    )
 
 
 def _is_valid(name: object) -> bool:
@@ -201,8 +206,9 @@ def named_values(
                 f"its neurons have names such as {example!r}",
             )
         if node in seen_nodes:
-            fault = f"neuron {name[:SHOWN]!r} has a value before"
-            raise DamagedError(path, f"line {number:,}: {fault}")
+            raise DamagedError(
+                path, f"line {number:,}: neuron {name[:SHOWN]!r} has a value before"
+            )
         seen_nodes.add(node)
         yield number, node, value
 
@@ -241,5 +247,7 @@ def missing_names(
     first_node = int(nodes[0])
     label = str(first_node) if labels is None else labels[first_node]
     total = sum(population.size for population in populations)
-    neurons = f"{nodes.size:,} of {total:,} neurons"
-    return DamagedError(path, f"has no value of {neurons}, the first is {label}")
+    return DamagedError(
+        path,
+        f"has no value of {nodes.size:,} of {total:,} neurons, the first is {label}",
+    )

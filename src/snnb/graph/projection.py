@@ -76,8 +76,10 @@ class GraphProjection:
         self._nodes = nodes
 
     def __repr__(self) -> str:
-        ends = f"{self.source.name} → {self.target.name}"
-        return f"<{type(self).__name__} {ends}: {self.rule}>"
+        return (
+            f"<{type(self).__name__} {self.source.name} → {self.target.name}: "
+            f"{self.rule}>"
+        )
 
     @property
     def delay(self) -> int:

@@ -208,8 +208,10 @@ class SynapseGraph:
         that this method is called on.
         """
         if "weight_bits" not in self.attributes:
-            advice = "convert with weight bits to have them"
-            raise UsageError(f"{self.path} has no integer weights; {advice}")
+            raise UsageError(
+                f"{self.path} has no integer weights; convert with weight bits to have "
+                "them"
+            )
         pool_weight = str(self.attributes["pool_weight"])
         return SynapseGraph(self.path, self._file, pool_weight, integers=True)
 
@@ -593,11 +595,13 @@ def open_store(path: Path, *, checked: bool = False) -> h5py.File:  # noqa: TID2
         stored_version = head[len(FORMAT) : head.find(b"\n")]
         version = stored_version.decode("ascii", "replace").strip()
         if version != str(VERSION):
-            fault = f"graph format {version[:20]!r}, this snnb reads {VERSION}"
-            raise DamagedError(path, fault)
+            raise DamagedError(
+                path, f"graph format {version[:20]!r}, this snnb reads {VERSION}"
+            )
         if not checked and head != _head(*_digest(file)):
-            fault = "truncated or altered, its SHA-256 is not the recorded one"
-            raise DamagedError(path, fault)
+            raise DamagedError(
+                path, "truncated or altered, its SHA-256 is not the recorded one"
+            )
     return open_file(path)
 
 

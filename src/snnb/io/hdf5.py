@@ -246,8 +246,11 @@ def _draw(dataset: h5py.Dataset, number: int) -> None:
     if dataset.chunks is not None:
         size, chunk = math.prod(dataset.shape), math.prod(dataset.chunks)
         if chunk * item_bytes > max(SCRATCH_BYTES, size * item_bytes):
-            fault = f"{dataset.name} has {size:,} values in a chunk"
-            raise DamagedError(budget.path, f"{fault} of {chunk * item_bytes:,} bytes")
+            raise DamagedError(
+                budget.path,
+                f"{dataset.name} has {size:,} values in a chunk of "
+                f"{chunk * item_bytes:,} bytes",
+            )
         number = max(number, chunk)
     budget.draw(number, f"values of {dataset.name}", item_bytes)
 

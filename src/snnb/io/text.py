@@ -185,8 +185,11 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
         if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS:
             line, length = node.start_mark.line + 1, len(node.value)
             if length > LONGEST_NUMBER:
-                fault = f"line {line:,}: a number of {length:,} characters"
-                raise DamagedError(path, f"{fault}; write a shorter one")
+                raise DamagedError(
+                    path,
+                    f"line {line:,}: a number of {length:,} characters; write a "
+                    "shorter one",
+                )
         if id(node) in seen or not isinstance(node, yaml.CollectionNode):
             continue
         seen.add(id(node))
@@ -339,9 +342,12 @@ def read_document(kind: Type[T], path: Path) -> T:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        unknown_text = (
-            f"unknown to snnb {__version__}, use the snnb that wrote the file"
-        )
         raise DamagedError(
-            path, faults_in_words(error, kind, parse_json(text, path), unknown_text)
+            path,
+            faults_in_words(
+                error,
+                kind,
+                parse_json(text, path),
+                f"unknown to snnb {__version__}, use the snnb that wrote the file",
+            ),
         ) from None

@@ -393,8 +393,9 @@ class Mapping:
                 )
         cost = read_document(MappingCost, directory / COST)
         if cost.sha256 != checksum(directory, cost):
-            fault = "a file is damaged, its checksum does not match"
-            raise DamagedError(directory, fault)
+            raise DamagedError(
+                directory, "a file is damaged, its checksum does not match"
+            )
         core = np.loadtxt(directory / PARTITION, np.int32, ndmin=1)
         place = np.loadtxt(
             directory / CORES,
@@ -414,8 +415,10 @@ class Mapping:
         )
 
     def __repr__(self) -> str:
-        cores = f"{self.cores:,} cores of {self.hardware.name}"
-        return f"<Mapping {self.path.name}: {self.core.size:,} neurons on {cores}>"
+        return (
+            f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} "
+            f"cores of {self.hardware.name}>"
+        )
 
     def _repr_html_(self) -> str:
         table: List[Tuple[str, str]] = []

@@ -81,8 +81,10 @@ def find_obstacle(network: MappableNetwork, hardware: Hardware) -> Optional[str]
     bounds = least_cores(network, hardware)
     name = max(bounds, key=lambda name: bounds[name])
     if bounds[name] > hardware.cores:
-        requirement = f"requires at least {bounds[name]:,}, by the limit of {name}"
-        return f"has {hardware.cores_text}, but the network {requirement}"
+        return (
+            f"has {hardware.cores_text}, but the network requires at least "
+            f"{bounds[name]:,}, by the limit of {name}"
+        )
     return None
 
 

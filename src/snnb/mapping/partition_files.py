@@ -171,8 +171,10 @@ def _refuse_equal_positions(path: Path, place: np.ndarray, hardware: Hardware) -
         core = order[rank]
         next_core = order[rank + 1]
         x, y = place[core]
-        fault = f"cores {core:,} and {next_core:,} are both at {x} {y}"
-        raise InputError(f"{path}: {fault}; each core needs its own position")
+        raise InputError(
+            f"{path}: cores {core:,} and {next_core:,} are both at {x} {y}; each core "
+            "needs its own position"
+        )
 
 
 def _number_positions(place: np.ndarray, hardware: Hardware) -> np.ndarray:

@@ -105,18 +105,21 @@ def parse_pixels(text: str) -> Pixels:
     match = _MEAN_AND_STD.fullmatch(text)
     if match is None:
         presets = ", ".join(_PRESETS)
-        rule = "and not like mean=0.5,std=0.25"
-        raise ValueError(f"{text!r} is none of {presets}, {rule}")
+        raise ValueError(
+            f"{text!r} is none of {presets}, and not like mean=0.5,std=0.25"
+        )
     mean = [float(number) for number in match["mean"].split(",")]
     std = [float(number) for number in match["std"].split(",")]
     if not 0 < min(std) <= max(std) < np.inf:
         raise ValueError(f"{text!r}: a standard deviation is above 0")
     if 1 not in (len(mean), len(std)) and len(mean) != len(std):
-        counts = f"{len(mean)} means and {len(std)} standard deviations"
-        raise ValueError(f"{text!r} has {counts}")
+        raise ValueError(
+            f"{text!r} has {len(mean)} means and {len(std)} standard deviations"
+        )
     if max(map(abs, mean)) > 1:
-        rule = "mean and std refer to pixels in [0, 1]; divide both by 255"
-        raise ValueError(f"{text!r}: {rule}")
+        raise ValueError(
+            f"{text!r}: mean and std refer to pixels in [0, 1]; divide both by 255"
+        )
     return Pixels.standardised(mean, std)
 
 
@@ -146,8 +149,9 @@ def fold_pixels(
     channels = network.input.shape[-1]
     lengths = {1, channels, len(pixels.factor), len(pixels.shift)}
     if len(lengths) > (1 if channels == 1 else 2):
-        fault = f"{origin} does not apply to this model"
-        raise InputError(f"{fault}, which takes {channels} channels")
+        raise InputError(
+            f"{origin} does not apply to this model, which takes {channels} channels"
+        )
     factor = np.broadcast_to(pixels.factor, (channels,))
     shift = np.broadcast_to(pixels.shift, (channels,))
     pixels = replace(pixels, factor=factor, shift=shift)
@@ -212,9 +216,10 @@ def _combine(
     if text is None:
         warn(f"{folding}; the model takes pixels of {expected_range}")
     elif text not in (AS_THEY_ARE, "0-255") or (takes_bytes and text == AS_THEY_ARE):
-        fault = f"--pixels {text}: the model has {layers}"
-        rule = f"which takes pixels of {expected_range}; omit --pixels"
-        raise InputError(f"{fault}, {rule}")
+        raise InputError(
+            f"--pixels {text}: the model has {layers}, which takes pixels of "
+            f"{expected_range}; omit --pixels"
+        )
     range_factor = parse_pixels(text or expected_range).factor
     return layers, Pixels(factor * range_factor, shift)
 
@@ -283,8 +288,9 @@ def _fold(layer: TrainedLayer, pixels: Pixels, origin: str) -> TrainedLayer:
     if isinstance(kind, BatchNormalization):
         weights = _fold_into_normalisation(weights, pixels, kind)
         if not kind.scale and np.any(weights["moving_variance"] < 0):
-            fault = f"{origin}: layer {layer.label}"
-            raise InputError(f"{fault} has a variance too small to be scaled")
+            raise InputError(
+                f"{origin}: layer {layer.label} has a variance too small to be scaled"
+            )
     else:
         bias = weights.pop("bias", np.zeros(1))
         if isinstance(kind, Conv2D) and kind.groups > 1:

@@ -190,8 +190,9 @@ def read_keras_h5(path: Path, warn: Say) -> Result:
         description = json_attribute(file, "model_config", path)
         weights = file.get("model_weights")
         if description is None or not isinstance(weights, h5py.Group):
-            fault = "holds weights without a model"
-            raise NotReadError(f"{fault}, or a model without weights")
+            raise NotReadError(
+                "holds weights without a model, or a model without weights"
+            )
 
         arrays_of = partial(_arrays_of_group, weights)
         network, pixels = read_description(description, arrays_of, warn, file.budget)
@@ -221,8 +222,9 @@ def read_keras_zip(path: Path, warn: Say) -> Result:
             description = parse_json(text, path / CONFIG)
             weights = read_member(budget, archive, WEIGHTS)
     except RAISED_BY_ZIPFILE as error:
-        fault = "not a complete .keras file"
-        raise NotReadError(f"{fault} ({first_line(error)})") from error
+        raise NotReadError(
+            f"not a complete .keras file ({first_line(error)})"
+        ) from error
     with reading(path / WEIGHTS, io.BytesIO(weights), budget) as file:
         groups = _weight_groups(description, file)
         arrays_of = partial(_arrays_by_number, groups)
@@ -356,8 +358,9 @@ class _Description:
         policies: Set[str] = set()  # of mixed precision
         reasons = list(self._translate(description, (), policies))
         if reasons:
-            advice = "change the model, and save it again with model.save"
-            raise NotReadError(joined(reasons), advice)
+            raise NotReadError(
+                joined(reasons), "change the model, and save it again with model.save"
+            )
         if policies:
             message = f"the model computes in {', '.join(sorted(policies))}"
             own_precision = "snnb computes in float32, as its weights are stored"
@@ -427,11 +430,15 @@ class _Description:
         if len(inputs) != 1:
             raise NotReadError(f"it has {len(inputs)} inputs, and one is needed")
         if len(shape) != 4 or not all(map(_is_length, shape[1:])):
-            advice = "make it (height, width, channels), fixed"
-            raise NotReadError(f"it takes inputs of shape {tuple(shape[1:])}; {advice}")
+            raise NotReadError(
+                f"it takes inputs of shape {tuple(shape[1:])}; make it (height, width, "
+                "channels), fixed"
+            )
         if shape[0] is not None:
-            fault = f"it takes exactly {shape[0]} images per batch"
-            raise NotReadError(f"{fault}: leave the batch size undefined")
+            raise NotReadError(
+                f"it takes exactly {shape[0]} images per batch: leave the batch size "
+                "undefined"
+            )
         [input_name] = inputs
         sample_shape = tuple(int(length or 0) for length in shape[1:])
         start = input_layer(input_name, sample_shape)
@@ -522,8 +529,9 @@ class _Description:
             axes = list(np.ravel(kind.axis))
             if axes not in ([-1], [len(shape)]):
                 axes_text = ", ".join(map(str, axes))
-                fault = f"{label}: normalises axis {axes_text}"
-                raise NotReadError(f"{fault}, not the channels")
+                raise NotReadError(
+                    f"{label}: normalises axis {axes_text}, not the channels"
+                )
         try:
             layer = TrainedLayer.reading(name, kind, inputs)
             weight_shapes = kind.weight_shapes(shape)
@@ -561,9 +569,10 @@ class _Description:
             shapes = [self._weight_shapes[slot.path][slot.key] for slot in slots]
             stored_shapes = [array.shape for array in arrays]
             if stored_shapes != shapes:
-                need = f"needs weights of the shapes {_shapes(shapes)}"
-                fault = f"but the file holds {_shapes(stored_shapes)}"
-                raise NotReadError(f"layer {name} {need}, {fault}")
+                raise NotReadError(
+                    f"layer {name} needs weights of the shapes {_shapes(shapes)}, but "
+                    f"the file holds {_shapes(stored_shapes)}"
+                )
             for slot, array in zip(slots, arrays):
                 label = f"{slot.key} of layer {'_'.join(slot.path)}"
                 weights[slot.path][slot.key] = _numbers_of(array, label)
@@ -686,8 +695,9 @@ def _first_shape(model: KerasObject) -> Tuple[str, JsonValue]:
     if shape is None:
         shape = build_shape
     if shape is None:
-        fault = "it has no defined input"
-        raise NotReadError(f"{fault}: give its first layer an input_shape")
+        raise NotReadError(
+            "it has no defined input: give its first layer an input_shape"
+        )
     return name, shape
 
 
@@ -720,8 +730,10 @@ def _sources(entry: KerasObject, node: JsonValue) -> List[Source]:
         for argument in node["args"]:
             tensors = argument if isinstance(argument, list) else [argument]
             if not all(_is_tensor(tensor) for tensor in tensors):
-                fault = "takes a number or an object in addition to outputs of layers"
-                raise NotReadError(f"{_label(entry)} {fault}")
+                raise NotReadError(
+                    f"{_label(entry)} takes a number or an object in addition to "
+                    "outputs of layers"
+                )
             sources += [tensor["config"]["keras_history"] for tensor in tensors]
     else:
         sources = [source[:3] for source in node]
@@ -758,8 +770,9 @@ def _translate_layer(
     module = str(entry.get("module", "keras"))
     is_operation = "keras.src.ops" in module and kind != "Add"
     if not module.startswith(OF_KERAS) or is_operation:
-        fault = f"is of {module[:100]}, and not loaded from a file"
-        raise NotReadError(f"{fault}, since it may run code")
+        raise NotReadError(
+            f"is of {module[:100]}, and not loaded from a file, since it may run code"
+        )
     config: KerasObject = {}
     for key, value in entry["config"].items():
         if not key.endswith(FOR_TRAINING):
@@ -789,8 +802,10 @@ def _translate_layer(
     if isinstance(layer, (Weighted, Activation)):
         activation = layer.activation
     if activation not in ACTIVATIONS:
-        activations = "a spike rate represents relu, softmax and linear only"
-        raise NotReadError(f"activation {activation[:100]}: {activations}")
+        raise NotReadError(
+            f"activation {activation[:100]}: a spike rate represents relu, softmax and "
+            "linear only"
+        )
     return [("", layer), *further_layers]
 
 
@@ -810,8 +825,10 @@ def _reason_not_read(kind: str) -> str:
     """Return why layers of a class are not read."""
     if ">" in kind:  # a registered class of a user: `Package>Name`
         return NOT_READ["Lambda"]
-    advice = f"build the model of {', '.join(CONVERTED)}"
-    return NOT_READ.get(kind, f"snnb has no spiking form of it: {advice}")
+    return NOT_READ.get(
+        kind,
+        f"snnb has no spiking form of it: build the model of {', '.join(CONVERTED)}",
+    )
 
 
 def _drop_settings(config: KerasObject, kind: str) -> None:
@@ -840,8 +857,9 @@ def _numbers_of(array: Array, name: str) -> np.ndarray:
         raise NotReadError(f"{name} is not numbers")
     values = whole(array).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        fault = f"{name} holds NaN or infinite values"
-        raise NotReadError(fault, "train the model again")
+        raise NotReadError(
+            f"{name} holds NaN or infinite values", "train the model again"
+        )
     return values
 
 
@@ -867,8 +885,9 @@ def _remove_preprocessing(
         if isinstance(layer.layer, Preprocessing):
             [source] = layer.inputs
             if source not in steps_before:
-                fault = "is not at the start of the model"
-                raise NotReadError(f"layer {layer.label} {fault}", ADVICE)
+                raise NotReadError(
+                    f"layer {layer.label} is not at the start of the model", ADVICE
+                )
             steps_before[layer.name] = [*steps_before[source], layer]
             continue
         inputs: List[str] = []
@@ -881,8 +900,9 @@ def _remove_preprocessing(
     steps = read_steps[0] if read_steps else []
     if any(layer_steps != steps for layer_steps in read_steps):
         longest_steps = max(read_steps, key=len)
-        fault = "is skipped by another layer"
-        raise NotReadError(f"layer {longest_steps[0].label} {fault}", ADVICE)
+        raise NotReadError(
+            f"layer {longest_steps[0].label} is skipped by another layer", ADVICE
+        )
     return remaining_layers, _affine(steps)
 
 

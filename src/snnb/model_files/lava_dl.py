@@ -177,8 +177,10 @@ class _Builder:
         dense_layers = [layer for layer in self._layers if layer.kind == DENSE]
         for layer in dense_layers:
             if layer.neuron is None and layer is not self._layers[-1]:
-                fault = "has no neuron, so that it never spikes"
-                raise layer.refuse(f"{fault}: only the last layer may have none")
+                raise layer.refuse(
+                    "has no neuron, so that it never spikes: only the last layer may "
+                    "have none"
+                )
         for layer in self._layers:
             if layer.kind == INPUT:
                 self._add_input(layer)
@@ -228,8 +230,10 @@ class _Builder:
             raise layer.refuse("follows a dense layer or flatten: it reads images")
         channels = self._layout[0]
         if weight.shape[1] * layer.groups != channels or weight.shape[0] % layer.groups:
-            fault = f"has weights of shape {weight.shape} in {layer.groups} groups"
-            raise layer.refuse(f"{fault}, and reads {channels} channels")
+            raise layer.refuse(
+                f"has weights of shape {weight.shape} in {layer.groups} groups, and "
+                f"reads {channels} channels"
+            )
         self._add_padding(layer)
         kind, config = _convolution_config(layer, channels)
         convolution = configured(kind, config, layer.name)
@@ -270,8 +274,9 @@ class _Builder:
             raise layer.refuse("follows an image without flatten")
         units, inputs = weight.shape
         if inputs != self._volume.size:
-            fault = f"has weights for {inputs} inputs"
-            raise layer.refuse(f"{fault}, and reads {self._volume.size}")
+            raise layer.refuse(
+                f"has weights for {inputs} inputs, and reads {self._volume.size}"
+            )
         arrays = [weight]
         if layer.recurrent_weight is not None:
             arrays.append(layer.recurrent_weight)
@@ -279,8 +284,10 @@ class _Builder:
         if stored is None:
             lowest = min(array.min() for array in arrays)
             highest = max(array.max() for array in arrays)
-            fault = f"has weights from {lowest} to {highest}"
-            raise layer.refuse(f"{fault}, which Lava cannot store in 8 bits")
+            raise layer.refuse(
+                f"has weights from {lowest} to {highest}, which Lava cannot store in 8 "
+                "bits"
+            )
         sums = sum(np.abs(array).sum(axis=1) for array in stored.arrays)
         if np.max(sums) >= SUM_LIMIT:
             raise layer.refuse("has sums of weights beyond 24 bits")
@@ -431,8 +438,10 @@ def _fill_channels(
     `name` is what a refusal calls the numbers.
     """
     if values.size not in (1, channels):
-        fault = f"has {values.size} numbers as {name}"
-        raise layer.refuse(f"{fault}: one, or one for each channel, is read")
+        raise layer.refuse(
+            f"has {values.size} numbers as {name}: one, or one for each channel, is "
+            "read"
+        )
     return np.resize(values, channels).astype(np.float32)
 
 

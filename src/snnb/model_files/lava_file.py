@@ -169,14 +169,14 @@ class _LayerReader:
             return self._layer(shape, None)
         weight = self._integers("weight")
         if weight is None or "bias" not in self._group:
-            fault = "has a neuron, but no weight and bias for the pixels"
-            raise self._refuse(fault)
+            raise self._refuse("has a neuron, but no weight and bias for the pixels")
         layer = self._layer(shape, neuron, weight)
         largest_weight = np.abs(weight).max(initial=0)
         largest = int(largest_weight + np.abs(layer.bias).max(initial=0))
         if largest > LARGEST_BIAS:
-            fault = f"makes biases of up to {largest:,} of pixels"
-            raise self._refuse(f"{fault}: Lava stores 16 bits")
+            raise self._refuse(
+                f"makes biases of up to {largest:,} of pixels: Lava stores 16 bits"
+            )
         return layer
 
     def _convolution(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
@@ -188,8 +188,10 @@ class _LayerReader:
         if weight.ndim == 5 and weight.shape[-1] == 1:  # the last axis is time
             weight = weight[..., 0]
         if weight.ndim != 4:
-            fault = f"has weights of shape {weight.shape}"
-            raise self._refuse(f"{fault}: filters, channels, height and width are read")
+            raise self._refuse(
+                f"has weights of shape {weight.shape}: filters, channels, height and "
+                "width are read"
+            )
         if np.abs(weight).max(initial=0) > LARGEST_WEIGHT:
             raise self._refuse(f"has weights beyond {LARGEST_WEIGHT:,}")
         shape = self._shape()
@@ -201,8 +203,7 @@ class _LayerReader:
         units = math.prod(self._shape())
         weight = self._weights("weight")
         if weight.size % units:
-            fault = f"has {weight.size} weights for {units} units"
-            raise self._refuse(fault)
+            raise self._refuse(f"has {weight.size} weights for {units} units")
         weight = weight.reshape(units, -1)
         if self._kind == DENSE:
             delay = self._delays(*weight.shape)
@@ -210,12 +211,12 @@ class _LayerReader:
         if neuron is None:
             raise self._refuse("has no neuron")
         if "delay" in self._group:
-            fault = "has delays, of which Lava loses the weights' exponent"
-            raise self._refuse(fault)
+            raise self._refuse("has delays, of which Lava loses the weights' exponent")
         recurrent_weight = self._weights("weight_rec")
         if recurrent_weight.size != units * units:
-            fault = f"has {recurrent_weight.size} recurrent weights"
-            raise self._refuse(f"{fault}, not {units} × {units}")
+            raise self._refuse(
+                f"has {recurrent_weight.size} recurrent weights, not {units} × {units}"
+            )
         square = recurrent_weight.reshape(units, units)
         return self._layer((units,), neuron, weight, square)
 
@@ -251,8 +252,9 @@ class _LayerReader:
         values = np.asarray(whole(group[name]))
         is_inside = (values >= lowest) & (values <= highest)
         if not values.size or not is_inside.all() or (values % 1).any():
-            fault = f"has {name} other than whole numbers"
-            raise self._refuse(f"{fault} from {lowest} to {highest:,}")
+            raise self._refuse(
+                f"has {name} other than whole numbers from {lowest} to {highest:,}"
+            )
         numbers = values.ravel().astype(np.int64)
         return numbers[0] if numbers.size == 1 else numbers
 
@@ -263,8 +265,10 @@ class _LayerReader:
         lengths = np.ravel(whole(self._group["shape"]))
         is_length = (lengths >= 1) & (lengths % 1 == 0)
         if len(lengths) not in (1, 3) or not is_length.all():
-            fault = f"has the shape {tuple(lengths.tolist())}"
-            raise self._refuse(f"{fault}: 1 or 3 lengths from 1 on are read")
+            raise self._refuse(
+                f"has the shape {tuple(lengths.tolist())}: 1 or 3 lengths from 1 on "
+                "are read"
+            )
         return tuple(lengths.astype(int).tolist())
 
     def _weights(self, name: str) -> np.ndarray:
@@ -321,8 +325,10 @@ class _LayerReader:
         if delay.ndim == 1 and delay.size == inputs:
             return delay.reshape(1, inputs)
         if delay.shape != (units, inputs):
-            fault = f"has delays of shape {delay.shape}"
-            raise self._refuse(f"{fault} for {units} units and {inputs} inputs")
+            raise self._refuse(
+                f"has delays of shape {delay.shape} for {units} units and {inputs} "
+                "inputs"
+            )
         return delay
 
     def _pair(self, name: str, default: int) -> Tuple[int, int]:

@@ -75,8 +75,9 @@ class NirNode:
         fits = is_number and values.size in (1, length)
         if not fits or (values != np.floor(values)).any():
             numbers = ", ".join(map(str, values[:4].tolist())) or "of no number"
-            fault = f"has {name} {numbers}: it must be {length} whole numbers"
-            raise self.refuse(fault)
+            raise self.refuse(
+                f"has {name} {numbers}: it must be {length} whole numbers"
+            )
         return tuple(np.resize(values, length).astype(int).tolist())
 
     def broadcast(self, name: str, shape: Shape, default: float = 0.0) -> np.ndarray:
@@ -90,8 +91,10 @@ class NirNode:
         try:
             return np.broadcast_to(values, shape)
         except ValueError:
-            fault = f"has {name} of shape {describe_shape(values.shape)}, but"
-            raise self.refuse(f"{fault} its input is {describe_shape(shape)}") from None
+            raise self.refuse(
+                f"has {name} of shape {describe_shape(values.shape)}, but its input is "
+                f"{describe_shape(shape)}"
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +136,9 @@ def read_nir_graph(path: Path) -> NirGraph:
     place = {name: index for index, name in enumerate(order)}
     for name, node in flat.nodes.items():
         if name not in place:
-            fault = f"cannot be reached from the input {input_name}"
-            raise NotReadError(f"{node.title} {fault}")
+            raise NotReadError(
+                f"{node.title} cannot be reached from the input {input_name}"
+            )
     closing_edges: Set[Edge] = set()
     sources: Dict[str, List[str]] = {name: [] for name in order}
     for source, target in flat.edges:
@@ -156,8 +160,9 @@ def _require_one(names: List[str], role: str, reason: str) -> None:
     if len(names) == 1:
         return
     listing = ", ".join(names) or "none"
-    fault = f"has {len(names)} {role} nodes ({listing})"
-    raise NotReadError(f"{fault}: exactly one is supported, {reason}")
+    raise NotReadError(
+        f"has {len(names)} {role} nodes ({listing}): exactly one is supported, {reason}"
+    )
 
 
 class _FlatGraph:
@@ -244,8 +249,10 @@ class _FlatGraph:
         """Add an edge; its ends have the names in this graph."""
         for end, names in ((source, starts), (target, ends)):
             if end not in names:
-                fault = f"the edge from {source} to {target} names node"
-                raise NotReadError(f"{fault} {self._prefix}{end}, which does not exist")
+                raise NotReadError(
+                    f"the edge from {source} to {target} names node "
+                    f"{self._prefix}{end}, which does not exist"
+                )
         edge = (starts[source], ends[target])
         if edge in self.edges:
             raise NotReadError(f"the edge from {edge[0]} to {edge[1]} is listed twice")

@@ -145,8 +145,10 @@ def _read_flatten(node: NirNode, shape: Shape) -> LinearNode:
     start_axis = start + len(shape) if start < 0 else start
     end_axis = end + len(shape) if end < 0 else end
     if not 0 <= start_axis <= end_axis < len(shape):
-        fault = f"flattens the axes {start_axis} to {end_axis}"
-        raise node.refuse(f"{fault} of an input {describe_shape(shape)}")
+        raise node.refuse(
+            f"flattens the axes {start_axis} to {end_axis} of an input "
+            f"{describe_shape(shape)}"
+        )
     length = math.prod(shape[start_axis : end_axis + 1])
     flat_shape = (*shape[:start_axis], length, *shape[end_axis + 1 :])
     flat_map = ElementwiseMap(volume_of(shape), volume_of(flat_shape))
@@ -157,8 +159,10 @@ def _read_matrix(node: NirNode, shape: Shape) -> LinearNode:
     """Return an `Affine` or a `Linear`."""
     weight = _read_weights(node)
     if weight.ndim != 2 or weight.shape[1] != math.prod(shape):
-        fault = f"has weights of shape {describe_shape(weight.shape)}"
-        raise node.refuse(f"{fault}, but its input is {describe_shape(shape)}")
+        raise node.refuse(
+            f"has weights of shape {describe_shape(weight.shape)}, but its input is "
+            f"{describe_shape(shape)}"
+        )
     units = weight.shape[:1]
     bias = node.broadcast("bias", units) if "bias" in node.parameters else None
     matrix = MatrixMap(volume_of(shape), volume_of(units), weight.T)
@@ -212,8 +216,10 @@ def _read_pooling(node: NirNode, shape: Shape) -> LinearNode:
         raise node.refuse(f"has a kernel of {describe_shape(taps)}")
     count = math.prod((channels, *taps))
     if count > LARGEST_MATRIX:
-        fault = f"has a kernel of {describe_shape((channels, *taps))} weights"
-        raise node.refuse(f"{fault}, more than {LARGEST_MATRIX:,}")
+        raise node.refuse(
+            f"has a kernel of {describe_shape((channels, *taps))} weights, more than "
+            f"{LARGEST_MATRIX:,}"
+        )
     node.budget.draw(count, f"weights of {node.title}", WEIGHT_BYTES)
     weight = 1 / math.prod(taps) if node.kind == "AvgPool2d" else 1.0
     kernel = WindowKernel(np.full((*taps, channels, 1), weight), is_diagonal=True)
@@ -223,8 +229,10 @@ def _read_pooling(node: NirNode, shape: Shape) -> LinearNode:
 def _require_axes(node: NirNode, shape: Shape, axes: int) -> None:
     """Raise `NotReadError` unless an input has channels and this number of axes."""
     if len(shape) != axes + 1:
-        fault = f"needs an input of {axes + 1} axes"
-        raise node.refuse(f"{fault}, but its input is {describe_shape(shape)}")
+        raise node.refuse(
+            f"needs an input of {axes + 1} axes, but its input is "
+            f"{describe_shape(shape)}"
+        )
 
 
 def _for_both_axes(numbers: Sequence[int]) -> Pair:
@@ -248,8 +256,10 @@ def _slide(
     used = _for_both_axes(shape[1:])
     strides = _for_both_axes(node.whole_numbers("stride", axes))
     if min((*strides, *kernel.dilations)) < 1:
-        fault = f"has strides {strides} and dilations {kernel.dilations}"
-        raise node.refuse(f"{fault}: they must be at least 1")
+        raise node.refuse(
+            f"has strides {strides} and dilations {kernel.dilations}: they must be at "
+            "least 1"
+        )
     row_pads, column_pads = _read_padding(node, kernel, axes)
     before = (row_pads[0], column_pads[0])
     kernel = replace(kernel, strides=strides, before=before)
@@ -257,8 +267,10 @@ def _slide(
     column_room = used[1] + sum(column_pads) - kernel.span(1)
     outputs = (row_room // strides[0] + 1, column_room // strides[1] + 1)
     if min(outputs) < 1:
-        fault = "has no output: its kernel does not fit"
-        raise node.refuse(f"{fault} into its input of {describe_shape(shape)}")
+        raise node.refuse(
+            "has no output: its kernel does not fit into its input of "
+            f"{describe_shape(shape)}"
+        )
     output_shape = (kernel.filters, *outputs[-axes:])
     size = math.prod(output_shape)
     subject = f"{node.budget.path}: the {size:,} outputs of {node.title}"
@@ -284,8 +296,9 @@ def _read_padding(node: NirNode, kernel: WindowKernel, axes: int) -> List[Pair]:
         return [(0, 0)] * (2 - axes) + [(length, length) for length in lengths]
     name = str(padding)
     if name not in ("same", "valid"):
-        fault = f"has padding {name!r}"
-        raise node.refuse(f"{fault}: it must be numbers, 'same' or 'valid'")
+        raise node.refuse(
+            f"has padding {name!r}: it must be numbers, 'same' or 'valid'"
+        )
     if name == "valid":
         return [(0, 0), (0, 0)]
     overlaps = [kernel.span(0) - 1, kernel.span(1) - 1]

@@ -81,8 +81,10 @@ def read_nir(
     except NotReadError as error:
         raise InputError(f"{path}: {error}") from error
     except RecursionError:
-        fault = f"{path}: has hundreds of linear nodes in sequence"
-        raise InputError(f"{fault}; put neurons between them") from None
+        raise InputError(
+            f"{path}: has hundreds of linear nodes in sequence; put neurons between "
+            "them"
+        ) from None
 
 
 def input_shape(path: Path, samples: Optional[Shape] = None) -> Tuple[int, int, int]:

@@ -107,8 +107,10 @@ class _NeuronReader:
         if reset == "subtract_delayed":
             leak = np.broadcast_to(self._numbers.get("leak", 1.0), self._shape)
             if (leak == 0).any():
-                fault = "keeps nothing of a potential, from"
-                raise self._node.refuse(f"{fault} which a later step could subtract")
+                raise self._node.refuse(
+                    "keeps nothing of a potential, from which a later step could "
+                    "subtract"
+                )
             # λ v - θ in the next step is λ (v - θ / λ)
             subtrahend = subtrahend / leak
         self._numbers["subtrahend"] = subtrahend
@@ -123,8 +125,9 @@ class _NeuronReader:
         """
         tau = self._parameter(name)
         if (tau <= 0).any():
-            fault = f"has {name} {tau.min():g}: time constants must be positive"
-            raise self._node.refuse(fault)
+            raise self._node.refuse(
+                f"has {name} {tau.min():g}: time constants must be positive"
+            )
         step = time_step(self._node, self._settings, "has time constants")
         ratio = step / tau
         if self._settings.integration == "euler":
@@ -135,8 +138,10 @@ class _NeuronReader:
 def time_step(node: NirNode, settings: NirSettings, reason: str) -> float:
     """Return the time step; raise `NotReadError` with a reason if there is none."""
     if settings.time_step is None:
-        fault = f"{reason}: give --time-step, the length of"
-        raise node.refuse(f"{fault} a time step in the unit of its parameters")
+        raise node.refuse(
+            f"{reason}: give --time-step, the length of a time step in the unit of its "
+            "parameters"
+        )
     return settings.time_step
 
 

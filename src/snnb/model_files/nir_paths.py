@@ -104,9 +104,9 @@ class NirPaths:
                 shape = self.output_shapes[source]
                 input_shape = self.input_shapes[name]
                 if shape != input_shape:
-                    fault = f"reads {describe_shape(input_shape)}, but from node"
                     raise self.graph.nodes[name].refuse(
-                        f"{fault} {source} {describe_shape(shape)}",
+                        f"reads {describe_shape(input_shape)}, but from node {source} "
+                        f"{describe_shape(shape)}",
                     )
 
     def terms(self, name: str) -> List[PathTerm]:
@@ -212,8 +212,10 @@ class NirPaths:
         is_wrong = (rounding > LARGEST_ROUNDING * np.maximum(steps, 1)) | (delay < 0)
         if is_wrong.any():
             wrong_delay = delay[is_wrong][0]
-            fault = f"has a delay of {wrong_delay:g}, {wrong_delay / step_length:g}"
-            raise node.refuse(f"{fault} time steps: give a whole number of them")
+            raise node.refuse(
+                f"has a delay of {wrong_delay:g}, {wrong_delay / step_length:g} time "
+                "steps: give a whole number of them"
+            )
         return steps.astype(int)
 
     def biases(self, name: str, terms: Sequence[PathTerm]) -> Biases:
@@ -225,8 +227,10 @@ class NirPaths:
             if term.source != CONSTANT:
                 continue
             if term.delay > 1:
-                fault = f"reads a bias {term.delay} time steps late"
-                raise node.refuse(f"{fault}; at most one step is supported")
+                raise node.refuse(
+                    f"reads a bias {term.delay} time steps late; at most one step is "
+                    "supported"
+                )
             bias = biases.delayed if term.delay else biases.immediate
             bias += bias_weights(term).reshape(volume)
         if np.abs(biases).max() > np.finfo(np.float32).max:
@@ -295,6 +299,8 @@ def _declared_shape(node: NirNode) -> Shape:
     lengths = np.atleast_1d(node.parameters["shape"]).astype(int)
     shape = tuple(lengths.tolist())
     if not 1 <= len(shape) <= 3 or min(shape) < 1:
-        fault = f"has the shape {describe_shape(shape)}: give units"
-        raise node.refuse(f"{fault}, channels × steps, or channels × rows × columns")
+        raise node.refuse(
+            f"has the shape {describe_shape(shape)}: give units, channels × steps, or "
+            "channels × rows × columns"
+        )
     return shape

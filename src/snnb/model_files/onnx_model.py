@@ -118,8 +118,9 @@ def external_files(
     folder = path.parent.resolve()
     for file in sorted_files:
         if folder not in file.resolve().parents:
-            fault = f"its weights are in {file}, outside of its folder"
-            raise InputError(f"{path}: {fault}; {EXPORT}")
+            raise InputError(
+                f"{path}: its weights are in {file}, outside of its folder; {EXPORT}"
+            )
     return sorted_files
 
 
@@ -150,8 +151,10 @@ def read_graph(path: Path) -> OnnxGraph:
         raise NotReadError("it has sparse weights, which are not supported")
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
-        fault = f"it has {len(inputs)} inputs and {len(graph.output)} outputs"
-        raise NotReadError(f"{fault}, one of each is needed")
+        raise NotReadError(
+            f"it has {len(inputs)} inputs and {len(graph.output)} outputs, one of each "
+            "is needed"
+        )
     [graph_input] = inputs
     [graph_output] = graph.output
     batch, *shape = _input_lengths(graph_input)
@@ -195,8 +198,10 @@ def _opset(model: onnx.ModelProto) -> int:
     entries = [entry for entry in model.opset_import if entry.domain in DOMAINS]
     opset = int(entries[0].version) if entries else 0
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
-        versions = f"{OLDEST_OPSET} to {NEWEST_OPSET}"
-        raise NotReadError(f"it is of opset {opset}, and {versions} are supported")
+        raise NotReadError(
+            f"it is of opset {opset}, and {OLDEST_OPSET} to {NEWEST_OPSET} are "
+            "supported"
+        )
     return opset
 
 
@@ -257,8 +262,9 @@ def _load_external(path: Path, model: onnx.ModelProto) -> Budget:
             onnx.load_external_data_for_model(model, str(path.parent))
     except RAISED_BY_ONNX as error:
         reason = first_line(error)
-        fault = f"its file of external weights is damaged ({reason})"
-        raise NotReadError(fault) from error
+        raise NotReadError(
+            f"its file of external weights is damaged ({reason})"
+        ) from error
     return budget
 
 
@@ -328,8 +334,10 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
     for node in graph.nodes:
         if node.kind == "LogSoftmax":
             if node.outputs[0] != graph.output:
-                fault = f"operator LogSoftmax ({node.name})"
-                raise NotReadError(f"{fault}: no spiking form of a logarithm", CHANGE)
+                raise NotReadError(
+                    f"operator LogSoftmax ({node.name}): no spiking form of a logarithm",
+                    CHANGE,
+                )
             fault = f"the model ends in the logarithm of a softmax ({node.name})"
             warn(f"{fault}, which is replaced by the softmax")
         try:
@@ -337,12 +345,13 @@ def read_onnx(path: Path, warn: Say) -> TrainedNetwork:
         except DamagedError:  # of the file, not of the operator
             raise
         except (NotReadError, InputError) as error:
-            title = f"operator {node.kind} ({node.name}, opset {node.opset})"
-            raise NotReadError(f"{title}: {error}", CHANGE) from error
+            raise NotReadError(
+                f"operator {node.kind} ({node.name}, opset {node.opset}): {error}",
+                CHANGE,
+            ) from error
     output = values.get(graph.output)
     if not isinstance(output, OnnxValue):
-        fault = f"its output {graph.output} is not computed from its input"
-        raise NotReadError(fault)
+        raise NotReadError(f"its output {graph.output} is not computed from its input")
     if output.axes != "NF" and output.shape.count(1) >= 2:
         output = flatten(layers, "flatten_output", output)
     if output.order is not None:
@@ -373,14 +382,16 @@ def _read_operator(
     """Return the output of an operator; `values` has those of the operators before."""
     for name in node.inputs:
         if name not in values:
-            fault = f"it takes {name!r}"
-            raise NotReadError(f"{fault}, which no preceding operator outputs")
+            raise NotReadError(
+                f"it takes {name!r}, which no preceding operator outputs"
+            )
     inputs = [values[name] for name in node.inputs]
     if not any(isinstance(operand, OnnxValue) for operand in inputs):
         return _compute_constant(node, inputs, layers.budget)
     if node.kind in CONSTANT_OPERATORS:
-        fault = "it takes part of a value"
-        raise NotReadError(f"{fault}; only complete images and vectors are supported")
+        raise NotReadError(
+            "it takes part of a value; only complete images and vectors are supported"
+        )
     try:
         return OPERATORS[node.kind](OperatorCall(node, inputs, layers))
     except (NotReadError, SnnbError):

@@ -92,8 +92,10 @@ class KernelOperands(NamedTuple):
     def refuse(self, value: OnnxValue) -> NotReadError:
         """Return an error for a picture whose channels the kernel does not fit."""
         channels = value.lengths["C"]
-        fault = f"its kernel {self.weights.shape} does not fit {channels} channels"
-        return NotReadError(f"{fault} in {self.groups} groups")
+        return NotReadError(
+            f"its kernel {self.weights.shape} does not fit {channels} channels in "
+            f"{self.groups} groups"
+        )
 
 
 def _read_kernel(call: OperatorCall) -> KernelOperands:
@@ -135,14 +137,16 @@ def _convolution(call: OperatorCall) -> OnnxValue:
     if channels * groups != value.lengths["C"]:
         raise operands.refuse(value)
     if max(strides) > 1 and max(dilations) > 1:
-        fault = "it has strides and dilations"
-        raise NotReadError(f"{fault}, which are not supported together")
+        raise NotReadError(
+            "it has strides and dilations, which are not supported together"
+        )
     same = _same_pads(value, size, strides, dilations)
     pads = _read_pads(node, same)
     padded_value, padding = _apply_pads(call, value, pads, same)
     if filters % groups:
-        fault = f"its {filters} filters are not divisible"
-        raise NotReadError(f"{fault} into {groups} groups")
+        raise NotReadError(
+            f"its {filters} filters are not divisible into {groups} groups"
+        )
     if groups > 1 and channels == 1 and strides[0] == strides[1]:
         kind = "DepthwiseConv2D"
         multiplier = filters // groups
@@ -194,8 +198,10 @@ def _read_cuts(
         length = lengths[axis] if lengths else value.lengths[name] * stride
         cut = size - length
         if cut < 0 and lengths:
-            fault = f"its output_shape is {lengths}, but its windows end at {size}"
-            raise NotReadError(f"{fault}: export the model with output_padding")
+            raise NotReadError(
+                f"its output_shape is {lengths}, but its windows end at {size}: export "
+                "the model with output_padding"
+            )
         cut = max(cut, 0)
         smaller = cut // 2
         if automatic == "SAME_UPPER":
@@ -218,8 +224,9 @@ def _transposed_convolution(call: OperatorCall) -> OnnxValue:
         raise operands.refuse(value)
     output_padding = node.get("output_padding", (0, 0))
     if len(output_padding) != 2 or min(output_padding) < 0:
-        fault = f"its output_padding is {output_padding}"
-        raise NotReadError(f"{fault}, not two numbers from 0 on")
+        raise NotReadError(
+            f"its output_padding is {output_padding}, not two numbers from 0 on"
+        )
     pads = _read_cuts(node, value, operands, output_padding)
     kernel = weights.transpose(2, 3, 1, 0)
     settings: Dict[str, object] = {
@@ -260,8 +267,9 @@ def _max_pooling(call: OperatorCall) -> OnnxValue:
     counts_pads = call.node.get("count_include_pad", 0) == 1
     adds_zeros = np.any(pads) and (counts_pads or pads != windows.same)
     if adds_zeros and not value.nonnegative:
-        fault = "it pads numbers that may be negative"
-        raise NotReadError(f"{fault}: put a ReLU before the max pooling")
+        raise NotReadError(
+            "it pads numbers that may be negative: put a ReLU before the max pooling"
+        )
     keras_pads = None if counts_pads else windows.same
     return _add_pooling(call, "MaxPooling2D", value, windows, pads, keras_pads)
 
@@ -276,13 +284,17 @@ def _average_pooling(call: OperatorCall) -> OnnxValue:
         return value
     for size, axis_pads in zip(windows.size, pads):
         if max(axis_pads) >= size:
-            fault = f"its padding {pads} has windows without a pixel"
-            raise NotReadError(f"{fault}: pad less than the windows {windows.size}")
+            raise NotReadError(
+                f"its padding {pads} has windows without a pixel: pad less than the "
+                f"windows {windows.size}"
+            )
     if node.get("count_include_pad", 0) == 1:
         # PyTorch counts its padding only, onnxruntime 1.19 all taps
         if pads != _read_pads(node, windows.same):
-            fault = "it counts its padding, and its ceil_mode adds to it"
-            raise NotReadError(f"{fault}: omit ceil_mode, or count_include_pad")
+            raise NotReadError(
+                "it counts its padding, and its ceil_mode adds to it: omit ceil_mode, "
+                "or count_include_pad"
+            )
         return _add_pooling(call, "AveragePooling2D", value, windows, pads, None)
     layer = call.add(
         "AveragePooling2D",
@@ -314,8 +326,9 @@ def _pooling_windows(node: OnnxNode, value: OnnxValue) -> PoolingWindows:
     dilations = _pair(node, "dilations")
     outputs = [output for output in node.outputs if output]
     if len(size) != 2 or max(dilations) > 1 or len(outputs) > 1:
-        fault = "it is not a plain pooling of images"
-        raise NotReadError(f"{fault}: it has dilations, or outputs indices")
+        raise NotReadError(
+            "it is not a plain pooling of images: it has dilations, or outputs indices"
+        )
     same = _same_pads(value, size, strides, dilations)
     return PoolingWindows((size[0], size[1]), strides, same)
 
@@ -344,8 +357,9 @@ def _complete_windows(
     last_start = (count - 1) * stride
     # PyTorch leaves this window out, onnxruntime 1.19 does not
     if last_start >= length + before:
-        fault = "by its ceil_mode, the last window begins in the padding"
-        raise NotReadError(f"{fault}: omit ceil_mode")
+        raise NotReadError(
+            "by its ceil_mode, the last window begins in the padding: omit ceil_mode"
+        )
     return before, max(last_start + taps - length - before, after)
 
 
@@ -436,8 +450,9 @@ def _padding(call: OperatorCall) -> OnnxValue:
     node = call.node
     value = call.value
     if node.get("mode", "constant") != "constant":
-        fault = f"its mode is {node.get('mode', '')}"
-        raise NotReadError(f"{fault}; only padding with zeros is supported")
+        raise NotReadError(
+            f"its mode is {node.get('mode', '')}; only padding with zeros is supported"
+        )
     fill_constant = call.optional_constant(2, "value")
     fill = node.get("value", 0.0)
     if fill_constant is not None:
@@ -459,9 +474,10 @@ def _padding(call: OperatorCall) -> OnnxValue:
         return value
     pads_others = any(pads[axis] != (0, 0) for axis in pads if axis not in "HW")
     if fill != 0 or min(ends) < 0 or pads_others:
-        fault = f"it pads {pads} with {fill:g}"
-        rule = "only padding of height and width with zeros is supported"
-        raise NotReadError(f"{fault}; {rule}")
+        raise NotReadError(
+            f"it pads {pads} with {fill:g}; only padding of height and width with "
+            "zeros is supported"
+        )
     picture = call.to_picture(value)
     height_pads = pads.get("H", (0, 0))
     width_pads = pads.get("W", (0, 0))
@@ -479,8 +495,9 @@ def _normalisation(call: OperatorCall) -> OnnxValue:
     channels = value.lengths[value.channel_axis]
     scale, shift, mean, variance = numbers
     if any(array.shape != (channels,) for array in numbers):
-        fault = f"its numbers {scale.shape} do not fit the image {value.shape}"
-        raise NotReadError(fault)
+        raise NotReadError(
+            f"its numbers {scale.shape} do not fit the image {value.shape}"
+        )
     factor = scale / np.sqrt(variance + call.node.get("epsilon", 1e-5))
     keras_factor = to_keras_order(factor, value.order)
     keras_shift = to_keras_order(shift - mean * factor, value.order)
@@ -540,8 +557,9 @@ def _clip(call: OperatorCall) -> OnnxValue:
     if high_constant is not None:
         high = _number(high_constant)
     if low != 0 or not high > 0:
-        fault = f"it clips to [{low:g}, {high:g}]"
-        raise NotReadError(f"{fault}; only a range from 0 is supported")
+        raise NotReadError(
+            f"it clips to [{low:g}, {high:g}]; only a range from 0 is supported"
+        )
     if high > LARGEST_BOUND:
         return _relu(call)
     layer = call.add("ReLU", [value], max_value=high)
@@ -588,8 +606,9 @@ def _multiply(call: OperatorCall) -> OnnxValue:
     if not isinstance(value, OnnxValue):
         factor, value = call.inputs
     if not isinstance(value, OnnxValue) or not isinstance(factor, np.ndarray):
-        fault = "it multiplies two values"
-        raise NotReadError(f"{fault}, which has no spiking form in snnb")
+        raise NotReadError(
+            "it multiplies two values, which has no spiking form in snnb"
+        )
     return _scale(call, value, factor, np.zeros(1))
 
 
@@ -614,8 +633,10 @@ def _concatenation(call: OperatorCall) -> OnnxValue:
         order = _concatenated_order(call, values)
         return OnnxValue(layer, "NF", order, nonnegative)
     if meaning != "C":
-        fault = "it concatenates images along height or width"
-        raise NotReadError(f"{fault}; only concatenation of channels is supported")
+        raise NotReadError(
+            "it concatenates images along height or width; only concatenation of "
+            "channels is supported"
+        )
     values = _with_equal_ranks(call, values)
     layer = call.add("Concatenate", values, axis=-1)
     return values[0].follow(layer, nonnegative)
@@ -646,11 +667,14 @@ def _dense(call: OperatorCall) -> OnnxValue:
     if node.get("transB", 0):
         weights = weights.T
     if value.axes != "NF" or weights.ndim != 2 or node.get("transA", 0):
-        fault = f"it multiplies {value.axes} {value.shape} by {weights.shape}"
-        raise NotReadError(f"{fault}; only a vector by a matrix is supported")
+        raise NotReadError(
+            f"it multiplies {value.axes} {value.shape} by {weights.shape}; only a "
+            "vector by a matrix is supported"
+        )
     if weights.shape[0] != value.shape[0]:
-        fault = f"it multiplies a vector of {value.shape[0]:,} by a matrix"
-        raise NotReadError(f"{fault} {weights.shape}")
+        raise NotReadError(
+            f"it multiplies a vector of {value.shape[0]:,} by a matrix {weights.shape}"
+        )
     factor = np.float32(node.get("alpha", 1.0))
     kernel = to_keras_order(weights, value.order) * factor
     units = kernel.shape[1]
@@ -684,8 +708,10 @@ def _flattening(call: OperatorCall) -> OnnxValue:
     value = call.value
     axis = call.node.get("axis", 1)
     if axis % len(value.axes) != 1:
-        advice = "flatten all axes but the batch, as torch.flatten(x, 1)"
-        raise NotReadError(f"its axis is {axis}: {advice}")
+        raise NotReadError(
+            f"its axis is {axis}: flatten all axes but the batch, as torch.flatten(x, "
+            "1)"
+        )
     return flatten(call.layers, call.node.name, value)
 
 
@@ -714,8 +740,10 @@ def _reshape(call: OperatorCall) -> OnnxValue:
             place = int(np.argmax(lengths))
             axes = ("NCHW", "NHCW", "NHWC")[place]
             return OnnxValue(units.layer, axes, None, value.nonnegative)
-    fault = f"it makes {tuple(lengths)} of {value.shape}"
-    raise NotReadError(f"{fault}; only flattening an image to a vector is supported")
+    raise NotReadError(
+        f"it makes {tuple(lengths)} of {value.shape}; only flattening an image to a "
+        "vector is supported"
+    )
 
 
 def _replace_zeros(lengths: List[int], value_shape: Sequence[int]) -> List[int]:
@@ -745,8 +773,10 @@ def _squeeze(call: OperatorCall) -> OnnxValue:
     meanings = {value.meaning(axis) for axis in axes}
     is_picture = value.axes != "NF" and meanings == {"H", "W"}
     if not is_picture or value.lengths["H"] * value.lengths["W"] != 1:
-        fault = f"it removes the axes {axes} of {value.shape}"
-        raise NotReadError(f"{fault}; only height and width of 1×1 can be removed")
+        raise NotReadError(
+            f"it removes the axes {axes} of {value.shape}; only height and width of "
+            "1×1 can be removed"
+        )
     return flatten(call.layers, call.node.name, value)
 
 
@@ -756,8 +786,9 @@ def _unsqueeze(call: OperatorCall) -> OnnxValue:
     value = call.value
     places = sorted(axis % 4 for axis in axes)
     if value.axes != "NF" or value.order is not None or places != [2, 3]:
-        fault = f"it inserts the axes {axes}"
-        raise NotReadError(f"{fault}; only a vector can become an image of 1×1")
+        raise NotReadError(
+            f"it inserts the axes {axes}; only a vector can become an image of 1×1"
+        )
     return OnnxValue(value.layer, "NCHW", None, value.nonnegative)
 
 
@@ -779,7 +810,6 @@ def _mean(call: OperatorCall) -> OnnxValue:
     meanings = set() if value.axes == "NF" else {value.meaning(axis) for axis in axes}
     if meanings != {"H", "W"}:
         fault = f"it averages over the axes {axes}"
-        fault = f"{fault}"
         raise NotReadError(f"{fault}; only the mean over height and width is supported")
     layer: TrainedLayer = value.layer
     if len(layer.shape) == 3:
@@ -795,8 +825,9 @@ def _maximum(call: OperatorCall) -> OnnxValue:
     is_picture = value.axes != "NF"
     if not is_picture or {value.axes[axis] for axis in axes} != {"H", "W"}:
         fault = f"it takes the maximum over the axes {axes}"
-        fault = f"{fault}; only the maximum over"
-        raise NotReadError(f"{fault} height and width is supported")
+        raise NotReadError(
+            f"{fault}; only the maximum over height and width is supported"
+        )
     maximum = _picture_maximum(call, value)
     if call.node.get("keepdims", 1):
         return maximum
@@ -833,8 +864,9 @@ def _read_axes(call: OperatorCall) -> List[int]:
 def _number(constant: np.ndarray) -> float:
     """Return a constant of one number."""
     if constant.size != 1:
-        fault = f"it takes a constant of shape {constant.shape}"
-        raise NotReadError(f"{fault} where a number is needed")
+        raise NotReadError(
+            f"it takes a constant of shape {constant.shape} where a number is needed"
+        )
     return float(constant.ravel()[0])
 
 

@@ -160,11 +160,13 @@ class LayerCollector:
         for key, shape in shapes.items():
             array = arrays[key]
             if array.shape != shape:
-                fault = f"its {key} has the shape {array.shape}"
-                raise NotReadError(f"{fault}, not {shape}")
+                raise NotReadError(
+                    f"its {key} has the shape {array.shape}, not {shape}"
+                )
             if not np.isfinite(array).all():
-                fault = f"its {key} holds numbers that float32 does not hold"
-                raise NotReadError(f"{fault}, or NaN")
+                raise NotReadError(
+                    f"its {key} holds numbers that float32 does not hold, or NaN"
+                )
         self._layers.append(layer)
         return layer
 
@@ -235,8 +237,9 @@ class OperatorCall:
         """
         if not isinstance(operand, OnnxValue) or operand.axes != "NCHW":
             axes = operand.axes if isinstance(operand, OnnxValue) else "a constant"
-            fault = f"it takes {axes}, not an image"
-            raise NotReadError(f"{fault} (batch, channels, height, width)")
+            raise NotReadError(
+                f"it takes {axes}, not an image (batch, channels, height, width)"
+            )
         if len(operand.layer.shape) == 3:
             return operand
         shape = (1, 1, operand.lengths["C"])
@@ -314,8 +317,10 @@ def broadcast_to_channels(numbers: np.ndarray, value: OnnxValue) -> np.ndarray:
         is_along_channels = axis == value.channel_axis and constant_length == length
         fits = fits and (constant_length == 1 or is_along_channels)
     if not fits:
-        fault = f"it combines an image {value.shape} with a constant {numbers.shape}"
-        raise NotReadError(f"{fault}, not one a channel")
+        raise NotReadError(
+            f"it combines an image {value.shape} with a constant {numbers.shape}, not "
+            "one a channel"
+        )
     channels = value.lengths[value.channel_axis]
     channel_numbers = np.broadcast_to(numbers.ravel(), channels)
     return to_keras_order(channel_numbers, value.order)

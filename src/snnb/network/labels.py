@@ -12,5 +12,7 @@ def label_outside(labels: np.ndarray, outputs: int) -> str:
     if not samples.size:
         return ""
     sample = samples[0]
-    subject = f"label {labels[sample]} (prepared sample {sample})"
-    return f"; {subject} is not from 0 to {outputs - 1}"
+    return (
+        f"; label {labels[sample]} (prepared sample {sample}) is not from 0 to "
+        f"{outputs - 1}"
+    )

@@ -344,8 +344,10 @@ class Conv2DTranspose(Weighted):
         length = transposed_length(size, *window, self.padding, output_padding)
         before, windows = window_padding(length, *window, self.padding)
         if windows != size:
-            fault = f"output_padding {self.output_padding} does not fit"
-            raise ValueError(f"{fault} strides {self.strides} and the kernel")
+            raise ValueError(
+                f"output_padding {self.output_padding} does not fit strides "
+                f"{self.strides} and the kernel"
+            )
         after = self._reach(size, axis) - length - before
         cut_before, cut_after = self.cropping[axis]
         return before + cut_before, after + cut_after
@@ -437,8 +439,9 @@ def configured(kind: Type[Kind], config: Mapping[str, object], name: str) -> Kin
     value = str(config[key])[:50]
     if key in REFUSED:
         raise InputError(f"layer {name}: {key} is {value!r}: {REFUSED[key]}")
-    subject = f"layer {name}: {key} is {value!r}"
-    raise InputError(f"{subject}, which a {kind.__name__} cannot have")
+    raise InputError(
+        f"layer {name}: {key} is {value!r}, which a {kind.__name__} cannot have"
+    )
 
 
 REFUSED = {
@@ -485,8 +488,10 @@ def _image(
 def _check_groups(channels: int, filters: int, groups: int) -> None:
     """Raise `ValueError` unless groups of equal sizes are possible."""
     if channels % groups or filters % groups:
-        fault = f"{channels} channels and {filters} filters"
-        raise ValueError(f"{fault} are not divisible into {groups} groups")
+        raise ValueError(
+            f"{channels} channels and {filters} filters are not divisible into "
+            f"{groups} groups"
+        )
 
 
 class Reindexing(KerasLayer):
@@ -545,8 +550,9 @@ class Concatenate(Reindexing):
         """Return the axis of an output of `rank` axes, the batch axis left out."""
         axis = self.axis + rank if self.axis < 0 else self.axis - 1
         if not 0 <= axis < rank:
-            fault = f"axis {self.axis} is not one of the {rank} axes"
-            raise ValueError(f"{fault} after the sample axis")
+            raise ValueError(
+                f"axis {self.axis} is not one of the {rank} axes after the sample axis"
+            )
         return axis
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:

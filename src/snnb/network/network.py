@@ -567,5 +567,7 @@ def refuse_maximum_of_input(network: Network) -> None:
     input_volumes = network.input_volumes()
     for population in network.populations:
         if population.counts_largest and input_volumes.intersection(population.inputs):
-            fault = f"layer {population.name} takes the maximum of an input"
-            raise InputError(f"{fault} that is not spikes: begin with a convolution")
+            raise InputError(
+                f"layer {population.name} takes the maximum of an input that is not "
+                "spikes: begin with a convolution"
+            )

@@ -109,8 +109,10 @@ class Neuron:
             if not np.isfinite(values).all():
                 raise ValueError(f"{name} of its neurons is not finite")
             if values.shape not in ((), shape[-1:], shape):
-                fault = f"{name} of its neurons has shape {values.shape}"
-                raise ValueError(f"{fault}, which does not fit {shape}")
+                raise ValueError(
+                    f"{name} of its neurons has shape {values.shape}, which does not "
+                    f"fit {shape}"
+                )
 
     def describe(self) -> Tuple[str, str]:
         """Return the threshold and the reset of the potential as text.

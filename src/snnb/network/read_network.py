@@ -147,8 +147,10 @@ def _array(entry: StoredLayer, name: str, shape: Shape) -> np.ndarray:
     """Return an array of a layer; raise `ValueError` if it has another shape."""
     array = entry.arrays[name]
     if array.shape != shape:
-        fault = f"{name} has the shape {array.shape}"
-        raise ValueError(f"{fault}, its configuration and input require {shape}")
+        raise ValueError(
+            f"{name} has the shape {array.shape}, its configuration and input require "
+            f"{shape}"
+        )
     return array
 
 
@@ -380,8 +382,11 @@ def read_network(path: Path, *, with_training: bool = False) -> Network:
         except InputError as error:
             raise DamagedError(path, str(error)) from error
         except BROKEN as error:
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            raise DamagedError(path, f"not a parsed Keras model ({reason})") from error
+            raise DamagedError(
+                path,
+                f"not a parsed Keras model ({type(error).__name__}: "
+                f"{first_line(error)})",
+            ) from error
 
 
 def read_networks(path: Path) -> Tuple[Network, Optional[Network]]:

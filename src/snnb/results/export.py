@@ -60,8 +60,10 @@ def current_graph(
             with run.locked(say=say):
                 bring_up_to_date(run, name, {name: {"simulation": stamp}}, say=say)
         except ReadOnlyError as error:
-            fault = f"the graph of simulation {stamp} is missing and cannot be created"
-            raise ReadOnlyError(f"{fault}: {error}") from error
+            raise ReadOnlyError(
+                f"the graph of simulation {stamp} is missing and cannot be created: "
+                f"{error}"
+            ) from error
     return stamp
 
 

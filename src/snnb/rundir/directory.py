@@ -116,9 +116,9 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise
-        advice = "copy the run and work on the copy, or give another --run-dir"
         raise ReadOnlyError(
-            f"{directory} is read-only ({error.strerror}); {advice}",
+            f"{directory} is read-only ({error.strerror}); copy the run and work on "
+            "the copy, or give another --run-dir",
         ) from None
     try:
         if not _acquire(descriptor):

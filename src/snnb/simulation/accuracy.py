@@ -65,12 +65,16 @@ def chance_warning(
             f"(prediction→label: {best.describe(names)}): {order}"
         )
     if is_far_below:
-        text = f"the accuracy of {accuracy:.1%} is far below chance ({chance:.1%})"
-        return f"{text}: {order}"
+        return (
+            f"the accuracy of {accuracy:.1%} is far below chance ({chance:.1%}): "
+            f"{order}"
+        )
     if remedy is None or guessing == 1 or not is_close_to_chance(accuracy, guessing):
         return None
-    text = f"the accuracy of {accuracy:.1%} is close to chance ({guessing:.1%})"
-    return f"{text}: {remedy}; else {order}"
+    return (
+        f"the accuracy of {accuracy:.1%} is close to chance ({guessing:.1%}): "
+        f"{remedy}; else {order}"
+    )
 
 
 def is_close_to_chance(accuracy: float, guessing: float) -> bool:

@@ -253,8 +253,10 @@ def lost_accuracy(
     remedies = _remedies(statistics, settings, network)
     if readout is None or readout == spiking:
         changes = _conversion_loss(fidelity, lost, settings.first, samples)
-        accuracies = f"{spiking:.1%} of {trained_accuracy:.1%}"
-        return [f"{100 * lost:.1f} points lost ({accuracies}): {changes}{remedies}"]
+        return [
+            f"{100 * lost:.1f} points lost ({spiking:.1%} of {trained_accuracy:.1%}): "
+            f"{changes}{remedies}"
+        ]
     output = OUTPUTS[statistics.is_random]
     in_output = Cause(
         readout - spiking,

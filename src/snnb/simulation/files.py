@@ -95,15 +95,18 @@ def read_spikes(
     """
     path = Path(simulation) / SPIKE_TIMES
     if not path.exists():
-        remedy = "simulate with record_spikes=K to have it"
-        raise InputError(f"{path}: no such file; {remedy}")
+        raise InputError(
+            f"{path}: no such file; simulate with record_spikes=K to have it"
+        )
     spike_times = read_spike_times(path)
     if sample is None:
         return dict(spike_times.spikes)
     samples = spike_times.samples
     if sample not in samples:
-        numbers = f"{samples.start} to {samples.stop - 1}"
-        raise InputError(f"sample {sample}: {path} holds the samples {numbers}")
+        raise InputError(
+            f"sample {sample}: {path} holds the samples {samples.start} to "
+            f"{samples.stop - 1}"
+        )
     tables: Dict[str, np.ndarray] = {}
     for name, table in spike_times.spikes.items():
         tables[name] = table[table[:, 0] == sample]

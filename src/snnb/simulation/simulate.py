@@ -198,15 +198,17 @@ def _check(
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: an autoencoder has no classes; omit it")
     if network.rounds_pixels and not _has_pixels(x, scale, network.pixel):
-        values = f"integers of 0 to {network.pixel}"
         raise InputError(
-            f"the network reads {values}, not value / {scale:g}: parse again",
+            f"the network reads integers of 0 to {network.pixel}, not value / "
+            f"{scale:g}: parse again",
         )
     sample_shape = x.shape if isinstance(x, EventSamples) else x.shape[1:]
     input_shape = network.input.shape
     if sample_shape != input_shape:
-        difference = f"samples of {input_shape}, the test set has {sample_shape}"
-        raise InputError(f"the model reads {difference}: parse again")
+        raise InputError(
+            f"the model reads samples of {input_shape}, the test set has "
+            f"{sample_shape}: parse again"
+        )
     if network.trained_spiking:
         if num_classes is not None and num_classes > output.size:
             raise InputError(
@@ -217,8 +219,9 @@ def _check(
         return
     outputs = network.input.size if num_classes is None else num_classes
     if output.size != outputs:
-        size = f"layer {output.name} has {output.size} neurons"
-        raise InputError(f"{size}, not {outputs}: train again")
+        raise InputError(
+            f"layer {output.name} has {output.size} neurons, not {outputs}: train again"
+        )
 
 
 def _has_pixels(x: Union[np.ndarray, EventSamples], scale: float, pixel: int) -> bool:

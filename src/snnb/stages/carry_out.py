@@ -103,9 +103,10 @@ def bring_up_to_date(
         next_stage = plan[-1]
         if next_stage.reason is not None:
             if next_stage.name != target and not upstream:
-                fault = f"{next_stage.name} must run before {target}"
-                advice = "omit --no-upstream to run it"
-                raise UpstreamError(f"{fault} ({next_stage.reason}); {advice}")
+                raise UpstreamError(
+                    f"{next_stage.name} must run before {target} "
+                    f"({next_stage.reason}); omit --no-upstream to run it"
+                )
             check_next(run, request, next_stage.name, say)
     if remember:
         options_to_save = dict(run.options)

@@ -426,8 +426,10 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
     ) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:
-            reason = "only for the graph of a network; omit it with an external graph"
-            return dict.fromkeys(("simulation", "weights_only", "pool_weight"), reason)
+            return dict.fromkeys(
+                ("simulation", "weights_only", "pool_weight"),
+                "only for the graph of a network; omit it with an external graph",
+            )
         reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
         if options_given.get(KIND.name, {}).get("weights_only"):
             reasons["rate_unit"] = "a graph of weights has no rates; omit it"

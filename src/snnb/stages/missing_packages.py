@@ -25,15 +25,18 @@ def extra_named(stage: str) -> Iterator[None]:
             raise
         remedy = how_to_install("train")
         if isinstance(error, ModuleNotFoundError) and error.name == package:
-            fault = f"{stage} needs {package}, which is not installed"
-            raise InputError(f"{fault}; {remedy}") from error
+            raise InputError(
+                f"{stage} needs {package}, which is not installed; {remedy}"
+            ) from error
         cause: BaseException = error
         if isinstance(error.__context__, ImportError):
             # TensorFlow's message has a traceback of this error
             cause = error.__context__
         reason = first_line(cause)
-        fault = f"{stage} needs {package}, which cannot be imported ({reason})"
-        raise InputError(f"{fault}; install it again: {remedy}") from error
+        raise InputError(
+            f"{stage} needs {package}, which cannot be imported ({reason}); install it "
+            f"again: {remedy}"
+        ) from error
 
 
 def _package_without_import(error: Exception) -> Optional[str]:

@@ -161,9 +161,9 @@ def _refuse_options_of_networks(
     for name in refused_stages:
         kind = STAGES[name].kind.params
         words += [option_name(kind, option) for option in options[name]]
-    fault = f"{', '.join(words)}: of {refused_stages[0]}"
     raise UsageError(
-        f"{fault}, and {run.path} contains an external graph and no network",
+        f"{', '.join(words)}: of {refused_stages[0]}, and {run.path} contains an "
+        "external graph and no network",
     )
 
 

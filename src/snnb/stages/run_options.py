@@ -136,7 +136,8 @@ def origin_named(options: Given, options_given: Given) -> Iterator[None]:
             for option in options[name].keys() - options_given.get(name, {}).keys():
                 words = option_name(stage.kind.params, option)
                 if str(error).startswith((f"{words} ", f"{words}:")):
-                    origin = f"{words} was given for this run before"
-                    advice = f"`snnb {name} --defaults` forgets it"
-                    raise UsageError(f"{error} ({origin}; {advice})") from None
+                    raise UsageError(
+                        f"{error} ({words} was given for this run before; `snnb {name} "
+                        "--defaults` forgets it)"
+                    ) from None
         raise

@@ -203,8 +203,10 @@ def _describe_shortage(
         filters = layers[layer].filters
         max_filters = find_largest(filters, fits_with_filters)
         if max_filters:
-            channels = f"{max_filters:,} of the {filters:,} output channels"
-            return f"{text}; with at most {channels} of {layers[layer].name} all fit"
+            return (
+                f"{text}; with at most {max_filters:,} of the {filters:,} output "
+                f"channels of {layers[layer].name} all fit"
+            )
     return f"{text}; use fewer or smaller layers"
 
 

@@ -54,12 +54,12 @@ def _pooling_fault(
         remedy = "`parse --calibrate` composes it with the Dense layer that reads it"
     else:
         remedy = "pool by these"
-    text = (
+    return Fault(
+        "pooling",
         f"pooling neurons with windows of {rows} × {columns}, and the path to the next "
         f"core sums {' or '.join(sides) or 'nothing'}, in adjacent windows without "
-        f"padding, after a layer; {remedy}"
+        f"padding, after a layer; {remedy}",
     )
-    return Fault("pooling", text)
 
 
 def find_limit_faults(layer: CoreLayer, limits: LayerLimits) -> Iterator[Fault]:

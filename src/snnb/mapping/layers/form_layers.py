@@ -120,8 +120,9 @@ def _list_terms(network: Network, sides: PoolingSides, name: str) -> List[Term]:
         axes = len(volume.shape)
         if layer.along(axes) == axes - 1:
             return terms
-    text = f"a {layer.kind} before it, which moves values between positions; omit it"
-    raise _NoFormError(text)
+    raise _NoFormError(
+        f"a {layer.kind} before it, which moves values between positions; omit it"
+    )
 
 
 def _volume_shape(shape: Sequence[int]) -> Tuple[int, int, int]:

@@ -64,11 +64,10 @@ class BusiestCore(Document):
 
     def line(self) -> str:
         """Return the line of the log."""
-        peak = f"core {self.core}, sample {self.sample:,}, step {self.step:,}"
         return (
             f"events into the busiest core in a step of {len(self.samples):,} recorded "
-            f"samples: {self.core_events_peak:,} at most ({peak}), mean "
-            f"{number(self.mean).value}"
+            f"samples: {self.core_events_peak:,} at most (core {self.core}, sample "
+            f"{self.sample:,}, step {self.step:,}), mean {number(self.mean).value}"
         )
 
 

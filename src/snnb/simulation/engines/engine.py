@@ -279,8 +279,10 @@ def number_type(network: Network, settings: SimulationSettings) -> Real:
     for real in types:
         if bound < 2.0 ** (np.finfo(real).nmant + 1):
             return real
-    fault = f"membrane potentials may reach {bound:.3g}, not exact in float64"
-    raise InputError(f"{fault}: reduce samples or steps")
+    raise InputError(
+        f"membrane potentials may reach {bound:.3g}, not exact in float64: reduce "
+        "samples or steps"
+    )
 
 
 def _bound_sums(
@@ -344,8 +346,10 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
         refuse_maximum_of_input(network)
     if settings.engine == "toolbox":
         if settings.input in CHANGING_INPUTS:
-            fault = "the toolbox cannot simulate a varying input"
-            raise InputError(f"{fault}: use --engine tensorflow or event")
+            raise InputError(
+                "the toolbox cannot simulate a varying input: use --engine tensorflow "
+                "or event"
+            )
         for population in network.populations:
             _check_toolbox(population)
     if network.fixed_point:
@@ -365,8 +369,10 @@ def choose_engine(network: Network, settings: SimulationSettings) -> Tuple[str, 
     reason = None if network.windowed else find_event_obstacle(network, settings)
     if settings.engine == "event":
         if reason is not None:
-            fault = f"{reason}: --engine event cannot simulate that"
-            raise InputError(f"{fault}; use --engine tensorflow")
+            raise InputError(
+                f"{reason}: --engine event cannot simulate that; use --engine "
+                "tensorflow"
+            )
         return "event", "asked for"
     if reason is not None:
         return "tensorflow", f"the faster engine event cannot simulate it: {reason}"
@@ -379,16 +385,22 @@ def _check_fixed_point(network: Network, settings: SimulationSettings) -> None:
     A layer that has the pixels as its bias reads constant input, another layer spikes.
     """
     if settings.engine == "tensorflow":
-        fault = "the engine tensorflow has no fixed-point neurons (float64)"
-        raise InputError(f"{fault}: use --engine event")
+        raise InputError(
+            "the engine tensorflow has no fixed-point neurons (float64): use --engine "
+            "event"
+        )
     first_population = network.populations[0]
     reads_pixels = isinstance(first_population.projections[0].layer, Scale)
     if reads_pixels and settings.input != "constant":
-        fault = f"layer {first_population.name} has the pixels as its bias"
-        raise InputError(f"{fault}: use --input constant and a data set of images")
+        raise InputError(
+            f"layer {first_population.name} has the pixels as its bias: use --input "
+            "constant and a data set of images"
+        )
     if settings.input == "constant" and not reads_pixels:
-        fault = f"layer {first_population.name} reads spikes, not pixels"
-        raise InputError(f"{fault}: use --input poisson, or a data set of events")
+        raise InputError(
+            f"layer {first_population.name} reads spikes, not pixels: use --input "
+            "poisson, or a data set of events"
+        )
 
 
 def find_event_obstacle(
@@ -432,8 +444,10 @@ def _check_toolbox(population: Population) -> None:
     """Raise `InputError` if the toolbox cannot simulate a population."""
     obstacle = _find_toolbox_obstacle(population)
     if obstacle is not None:
-        fault = f"layer {population.name}: the toolbox {obstacle}"
-        raise InputError(f"{fault}: use --engine tensorflow or event")
+        raise InputError(
+            f"layer {population.name}: the toolbox {obstacle}: use --engine tensorflow "
+            "or event"
+        )
 
 
 def _find_toolbox_obstacle(population: Population) -> Optional[str]:
@@ -495,5 +509,7 @@ def check_supported(network: Network) -> None:
             break
         end = source  # another shape of the same neurons
     if end is not network.output:
-        fault = f"the network ends in {end.name}, which has no neurons"
-        raise InputError(f"{fault}: end in a Dense or Conv2D layer")
+        raise InputError(
+            f"the network ends in {end.name}, which has no neurons: end in a Dense or "
+            "Conv2D layer"
+        )
