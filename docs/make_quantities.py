@@ -51,10 +51,10 @@ def with_tables(text: str, kinds: List[Type[BaseModel]]) -> str:
         begin = f"<!-- quantities: {kind.__name__} -->"
         block = "\n".join([begin, "", *HEAD, *rows_of(kind), "", "<!-- end -->"])
         place = re.compile(f"{begin}.*?<!-- end -->", re.DOTALL)
-        places = len(place.findall(text))
-        text = place.sub(block.replace("\\", r"\\\\"), text)
-        if places != 1:
-            raise ValueError(f"{begin} stands {places} times in the page")
+        matches = place.findall(text)
+        if len(matches) != 1:
+            raise ValueError(f"{begin} stands {len(matches)} times in the page")
+        text = text.replace(matches[0], block)
     return text
 
 

@@ -1,8 +1,10 @@
 """The site that `make site` makes: every page is in its navigation, and it loads nothing from elsewhere."""
 
+import html
 import inspect
 import os
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 import snnb
+from snnb.core.quantities import Quantity, documents_of
 
 REPOSITORY = Path(__file__).parents[1]
 FROM_ELSEWHERE = {"index.md", "containers.md", "contributing.md", "changelog.md"}
@@ -31,6 +34,32 @@ def test_the_navigation_holds_every_page():
     assert sorted(pages) == sorted(
         FROM_ELSEWHERE | {str(path.relative_to(docs)) for path in docs.rglob("*.md")}
     )
+
+
+def _check_definitions(pages):
+    """Check that the tables of quantities show each definition whole, as its field declares it."""
+    documents = runpy.run_path(str(REPOSITORY / "docs/make_quantities.py"))["PAGES"]
+    num_definitions = 0
+    for name, kinds in documents.items():
+        page = pages[f"{Path(name).stem}.html"]
+        shown_cells = {
+            html.unescape(re.sub(r"<[^>]+>", "", cell)).strip()
+            for cell in re.findall(r"<td>(.*?)</td>", page, re.DOTALL)
+        }
+        for definition in _definitions(kinds):
+            # Links and code become tags, which are removed above
+            text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", definition).replace("`", "")
+            assert text in shown_cells, name
+            num_definitions += 1
+    assert num_definitions > 40
+
+
+def _definitions(kinds):
+    for kind in kinds:
+        for field in kind.model_fields.values():
+            if any(isinstance(item, Quantity) for item in field.metadata):
+                yield (field.description or "").strip()
+            yield from _definitions(documents_of(field.annotation))
 
 
 @pytest.mark.slow
@@ -73,6 +102,7 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
         if re.search(r"(?:href|src)=[\"']?(?:https?:)?//", tag)
     ] == []
     assert "every synapse of a spiking network" in pages["index.html"]
+    _check_definitions(pages)
     for name in set(snnb.__all__) - {"__version__"}:
         thing = getattr(snnb, name)
         members = []
