@@ -6,7 +6,7 @@ FOLDER has `pilotnet_lif.net` of lava-dl and `pilotnet_lif.npz`, of which `x` ar
 biases that Lava makes of a picture, (3, 66, 200). The network is simulated for the 16
 steps of a picture, and mapped twice: with Intel's numbers of cores of each layer, and
 with `auto`. The table of both mappings and the time of the simulation are printed. With
---page, the table is also written into docs/mapping.md.
+--page, the table is also written into docs/chips.md.
 
 The measurement is that of lava-dl at d825ac5
 (tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb): one Loihi 2, 16 steps a
@@ -41,7 +41,7 @@ LAVA_STEPS = 36  # of the simulations whose time is compared
 LAVA_SECONDS = 210.0  # processor time of Lava's fixed-point models for these steps
 BEGIN = "<!-- pilotnet: written by `python benchmarks/pilotnet.py` -->"
 END = "<!-- end of pilotnet -->"
-PAGE = Path(__file__).parents[1] / "docs" / "mapping.md"
+PAGE = Path(__file__).parents[1] / "docs" / "chips.md"
 
 
 def divide_layers(sizes: List[int], cores: List[int]) -> np.ndarray:

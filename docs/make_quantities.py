@@ -17,7 +17,7 @@ from snnb.simulation.statistics import SimulationStatistics
 
 DOCS = Path(__file__).parent
 PAGES: Dict[str, List[Type[BaseModel]]] = {
-    "mapping.md": [LayerCost, MappingCost],
+    "mapping-files.md": [MappingCost, LayerCost],
     "simulation.md": [SimulationStatistics],
 }
 HEAD = ["| key | quantity | unit | definition |", "|---|---|---|---|"]

@@ -97,7 +97,7 @@ def test_they_are_listed_from_small_to_large():
 
 
 def test_the_page_shows_every_key():
-    page = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text()
     required_keys, optional = (
         yaml.safe_load(block)
         for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[:2]

@@ -5,7 +5,7 @@ target of s, except its own core; d(s, c) is the number of links between the cor
 and the core c. Σ n(s)·|D(s)| is the λ − 1 metric of hypergraph partitioning (Schlag,
 "High-quality hypergraph partitioning", 2020). Routes run along x first, then along y.
 
-The description of a field is its formula; docs/mapping.md is made from them, and lists
+The description of a field is its formula; docs/mapping-files.md is made from them, and lists
 the literature [1] to [3]. `router` and `link` are the energy or latency of a router and
 of a link in the description of a chip.
 

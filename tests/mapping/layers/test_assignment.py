@@ -459,7 +459,7 @@ def test_the_descriptions_of_the_package_are_as_published():
 
 
 def test_the_page_shows_every_key():
-    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "chips.md").read_text()
     blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
     (cores,) = (block for block in blocks if "cores" in block)
     assert {*LayerHardware.model_validate(cores).layer.model_fields_set} == {

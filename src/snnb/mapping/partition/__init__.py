@@ -1,6 +1,6 @@
 """The partition of a network into cores.
 
-docs/mapping.md has the method. phases.py lists its phases, search.py has what they
+docs/mapping-methods.md has the method. phases.py lists its phases, search.py has what they
 share. Their parts are the other files:
 
 - coarsening: groups.py with source_lists.py, patches.py with patch_grids.py, growth.py;

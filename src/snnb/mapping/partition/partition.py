@@ -49,7 +49,7 @@ def partition(
 ) -> Partition:
     """Assign each neuron to a core, so that few spikes travel between cores.
 
-    The same seed gives the same partition. docs/mapping.md has the method in
+    The same seed gives the same partition. docs/mapping-methods.md has the method in
     pseudo-code.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The phases of the search, in the order of docs/mapping.md.
+"""The phases of the search, in the order of docs/mapping-methods.md.
 
 A phase coarsens the network in its own way, and partitions and refines the result; the
 last ones take single neurons. `list_phases` has the order in which `partition` runs
@@ -391,7 +391,7 @@ def estimates_help(task: SearchTask, results: PartitionsFound) -> bool:
 
 
 def list_phases(task: SearchTask, results: PartitionsFound) -> List[Phase]:
-    """Return the phases that the search has, in the order of docs/mapping.md."""
+    """Return the phases that the search has, in the order of docs/mapping-methods.md."""
     phases: List[Phase] = [
         Groups(task, results),
         *(Patches(task, results, *kind) for kind in task.settings.patches),

@@ -8,7 +8,7 @@ from typing import Tuple
 class SearchSettings:
     """Settings of partition and placement, in the order of the phases.
 
-    The phases are those of docs/mapping.md, Methods.
+    The phases are those of docs/mapping-methods.md, Methods.
 
     An *effect* is the increase of connectivity (for the placement: hops) if the
     mechanism is left out, in the row of the instances where it was largest. Otherwise a
