@@ -264,7 +264,7 @@ def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
     settings = NirSettings(time_step=1.0, nir_reset="subtract")
     network = read_nir(tmp_path / "net.nir", settings)
     assert network.output.coding == coding
-    assert all(population.spikes for population in network.populations[:-1])
+    assert all(population.is_spiking for population in network.populations[:-1])
 
 
 def test_losses_are_stated(graph, tmp_path):

@@ -29,7 +29,8 @@ def rows_first(values):
 
 def spiking_graph(network, folder):
     coding = {
-        p.name: "spikes" if p.neuron.spikes else "membrane" for p in network.populations
+        p.name: "spikes" if p.neuron.is_spiking else "membrane"
+        for p in network.populations
     }
     return graph_of(
         network,
@@ -84,7 +85,7 @@ def test_the_graph_alone_spikes_as_the_interpreter(simulator, seed, tmp_path):
     except UsageError as error:
         pytest.skip(str(error))
     values = [interpret(nodes, edges, sample, random_nir.DT, reset) for sample in x]
-    for population in (p for p in network.populations if p.neuron.spikes):
+    for population in (p for p in network.populations if p.neuron.is_spiking):
         spikes = spike_trains(
             found_simulator[population.name], SAMPLES, STEPS, population.size
         )

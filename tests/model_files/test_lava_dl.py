@@ -40,9 +40,9 @@ def test_a_dense_layer(tmp_path):
     assert model.network.input.shape == (1, 1, 3)
     neuron = population.neuron
     assert neuron.fixed_point
-    assert neuron.firing_threshold == 80 + 1 / 64
-    assert neuron.leak == (4096 - 128) / 4096
-    assert neuron.current_leak == (4096 - 1024) / 4096
+    assert neuron.threshold == 80 + 1 / 64
+    assert neuron.decay_factor == (4096 - 128) / 4096
+    assert neuron.current_decay_factor == (4096 - 1024) / 4096
     assert neuron.offset.tolist() == [9, -3]
     assert model.exponents == {"dense0": 5}  # 7 · 2⁴ ≤ 127, and the sign
 

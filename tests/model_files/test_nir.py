@@ -313,7 +313,7 @@ def test_random_networks_spike_as_in_the_interpreter(seed, engine, tmp_path):
     result = run_engine(engine, net, settings, InputSteps.dense(frames))
     for population in net.populations:
         expected_values = states_of(population, values)
-        if not population.neuron.spikes:
+        if not population.neuron.is_spiking:
             readout = result.readout.reshape(samples, -1)
             np.testing.assert_array_equal(readout, expected_values.max(axis=1))
             continue

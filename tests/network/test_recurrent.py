@@ -25,7 +25,11 @@ def dense(source, rows, units, **delayed):
 def recurrent():
     """Two populations in a cycle, the first of which also reads itself, and a leaky integrator."""
     neuron = Neuron(
-        np.arange(1, 4), leak=0.9, reset=0.25, current_leak=np.full(3, 0.5), initial=-1
+        np.arange(1, 4),
+        decay_factor=0.9,
+        reset_potential=0.25,
+        current_decay_factor=np.full(3, 0.5),
+        initial=-1,
     )
     two = Neuron(0.5, subtrahend=0.25, gain=2, offset=np.array([0.1, 0.2]))
     later = np.array([1, 2, 3], np.float32)
@@ -41,7 +45,7 @@ def recurrent():
             Population("two", (2,), "Dense", (dense("one", 3, 2),), np.zeros(2, np.float32), "linear", neuron=two),
             Reindexed("flat", (2,), Flatten(), ("two",)),
             Population("out", (2,), "Dense", (dense("flat", 2, 2),), np.zeros(2, np.float32), "linear",
-                       neuron=Neuron(1, leak=0.5, spikes=False)),
+                       neuron=Neuron(1, decay_factor=0.5, is_spiking=False)),
         )
     )  # fmt: skip
 
@@ -63,7 +67,7 @@ def test_a_stored_network_is_read_again_with_all_its_numbers(tmp_path):
             np.testing.assert_array_equal(
                 getattr(old.neuron, name), getattr(new.neuron, name), name
             )
-        assert old.neuron.spikes == new.neuron.spikes
+        assert old.neuron.is_spiking == new.neuron.is_spiking
         np.testing.assert_array_equal(old.bias, new.bias)
         for before, after in zip(old.projections, new.projections):
             assert (before.input, before.delay) == (after.input, after.delay)

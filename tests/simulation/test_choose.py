@@ -174,9 +174,9 @@ def test_a_network_that_ends_in_a_cycle_is_simulated(onto_output):
 @pytest.mark.parametrize(
     ("numbers", "beyond"),
     [
-        ({"leak": 0.5}, "a leak"),
-        ({"current_leak": 0.5}, "a synaptic current"),
-        ({"reset": 0}, "individual thresholds and resets"),
+        ({"decay_factor": 0.5}, "a leak"),
+        ({"current_decay_factor": 0.5}, "a synaptic current"),
+        ({"reset_potential": 0}, "individual thresholds and resets"),
     ],
 )
 def test_the_toolbox_names_what_a_spiking_network_has_beyond_it(numbers, beyond):

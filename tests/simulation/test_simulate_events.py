@@ -66,7 +66,10 @@ def case(tmp_path):
         second_layer = Dense(units=4)
         reads = Projection("flat", first_layer, first_layer.geometry((24,)), HIDDEN)
         sends = Projection("hidden", second_layer, second_layer.geometry((6,)), OUT)
-        neuron, last = Neuron(1, leak=0.5, reset=0), Neuron(1, leak=0.75, spikes=spikes)
+        neuron, last = (
+            Neuron(1, decay_factor=0.5, reset_potential=0),
+            Neuron(1, decay_factor=0.75, is_spiking=spikes),
+        )
         zeros = np.zeros(6, np.float32)
         network = Network(
             (

@@ -78,7 +78,7 @@ class Built:
             key: values for key, values in numbers.items() if key != "spikes"
         }
         neuron, kind = (
-            Neuron.from_numbers(stated_numbers, spikes=numbers.get("spikes", True)),
+            Neuron.from_numbers(stated_numbers, is_spiking=numbers.get("spikes", True)),
             type(terms[0][1]).__name__,
         )
         self.volumes.append(
@@ -109,7 +109,8 @@ class Built:
             )
         if kind == "CubaLIF":
             numbers.update(
-                current_leak=draw_numbers(0, 0.9), current_gain=draw_numbers(0.5, 2)
+                current_leak=draw_numbers(0, 0.9),
+                current_gain=draw_numbers(0.5, 2),
             )
         if kind == "LI":
             numbers["spikes"] = False
@@ -264,10 +265,10 @@ def step_neurons(built, frames):
                     F(numbers["current_gain"]) * x - F(1 - numbers["current_leak"]) * i
                 )
                 x = i
-            decay = F(1 - numbers.get("leak", 1))
+            leak_rate = F(1 - numbers.get("leak", 1))
             gain = F(numbers.get("gain", 1))
             offset = F(numbers.get("offset", 0))
-            v = v + ((gain * x + offset) - decay * v)
+            v = v + ((gain * x + offset) - leak_rate * v)
             if name == "out":
                 largest = v if step == 0 else np.maximum(largest, v)
             spikes = (v >= numbers["threshold"]) & numbers.get("spikes", True)
@@ -325,7 +326,7 @@ def test_engines_count_as_neurons_stepped_in_numpy(number, coding, monkeypatch):
         assert found_counts.membrane_updates == (
             updates[6:].sum() if engine is EventEngine else None
         )
-        for name in (p.name for p in network.populations if p.neuron.spikes):
+        for name in (p.name for p in network.populations if p.neuron.is_spiking):
             own_counts = expected_counts[name].astype(np.int64)
             assert number >= len(CASES) or 0 < own_counts.mean() < 1.5, name
             np.testing.assert_array_equal(

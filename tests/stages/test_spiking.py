@@ -56,9 +56,9 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     )
     assert {
         name: pytest.approx(values)
-        for name, values in stage["details"]["decay"]["cuba"].items()
+        for name, values in stage["details"]["decay_factors"]["cuba"].items()
     } == factors
-    assert stage["details"]["decay"]["li"] == {
+    assert stage["details"]["decay_factors"]["li"] == {
         "potential": pytest.approx([np.exp(-0.1), np.exp(-0.01)])
     }
     assert (tmp_path / "run/train/net.nir").read_bytes() == (
@@ -69,16 +69,20 @@ def test_the_file_is_recorded_and_read(parse, tmp_path):
     assert network.zeros == DROPPED
     printed_result = parse("--nir-reset subtract")
     assert (
-        "decay of cuba  potential 0.951229             current 0.778801\n"
+        "decay factor of cuba  potential 0.951229             current 0.778801\n"
         in printed_result.stdout
     )
-    assert "decay of li    potential 0.904837 to 0.99005\n" in printed_result.stdout
+    assert (
+        "decay factor of li    potential 0.904837 to 0.99005\n" in printed_result.stdout
+    )
     assert (
         "recorded options: --time-step 0.001, --integration exponential"
         in printed_result.stderr
     )
     assert (
-        read_network(tmp_path / "run/parse/net_parsed.h5").populations[0].neuron.reset
+        read_network(tmp_path / "run/parse/net_parsed.h5")
+        .populations[0]
+        .neuron.reset_potential
         is None
     )
 
@@ -282,10 +286,12 @@ def test_the_graph_has_cycles_delays_and_the_numbers_of_neurons(
         for key, node in expected_edges.items():
             np.testing.assert_array_equal(found_edges[key], nodes[node]["weight"])
         lif, cuba, out = graph.layers
-        np.testing.assert_allclose(lif.neuron.leak, 1 - 1e-3 / nodes["lif"]["tau"])
+        np.testing.assert_allclose(
+            lif.neuron.decay_factor, 1 - 1e-3 / nodes["lif"]["tau"]
+        )
         np.testing.assert_array_equal(lif.later_bias, nodes["own"]["bias"])
-        assert cuba.neuron.reset == -0.125
-        assert (out.neuron.current_leak, out.later_bias) == (None, None)
+        assert cuba.neuron.reset_potential == -0.125
+        assert (out.neuron.current_decay_factor, out.later_bias) == (None, None)
         spikes = {p.name: 0 for p in graph.layers}
         for sample in x:
             interpreter = Interpreter(nodes, edges, dt=1e-3)

@@ -200,7 +200,7 @@ def _detail_lines(result: StageResult) -> List[str]:
     fidelity: Optional[Fidelity] = getattr(details, "fidelity", None)
     if fidelity is not None:
         lines += fidelity.lines()
-    lines += _decay(result)
+    lines += _decay_factors(result)
     if result.stage == "simulate":
         summary = details.summary
         if summary.classifies and summary.readout_accuracy is not None:
@@ -211,7 +211,7 @@ def _detail_lines(result: StageResult) -> List[str]:
     return lines
 
 
-def _decay(result: StageResult) -> List[str]:
+def _decay_factors(result: StageResult) -> List[str]:
     """Return a line for each population of a spiking network.
 
     It has the decay factors of the population in a time step, and of fixed-point
@@ -221,8 +221,8 @@ def _decay(result: StageResult) -> List[str]:
     if not isinstance(details, ParseDetails):
         return []
     rows = []
-    for population, factors in details.decay.items():
-        cells = [f"decay of {population}"]
+    for population, factors in details.decay_factors.items():
+        cells = [f"decay factor of {population}"]
         for name, (low, high) in factors.items():
             text = f"{name} {low:.6g}"
             cells.append(f"{text} to {high:.6g}" if high > low else text)

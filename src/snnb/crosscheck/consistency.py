@@ -133,10 +133,10 @@ class _Recomputation:
         ]
         self._terms = np.sqrt(1 + sum(degrees))  # of a sum, (neurons,)
         numbers = population.numbers
-        decay = 1 - np.asarray(numbers.get("current_leak", 0.0))
+        leak_rate = 1 - np.asarray(numbers.get("current_leak", 0.0))
         gain = np.abs(numbers["gain"] * numbers.get("current_gain", 1.0))
         # A spike arrives as a current over many steps.
-        self._gain = gain / np.maximum(decay, 1 / steps)
+        self._gain = gain / np.maximum(leak_rate, 1 / steps)
 
     def integrate(self, step: int) -> None:
         """Compute the potential of a step, before its spikes."""

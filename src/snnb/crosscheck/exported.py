@@ -163,11 +163,11 @@ class ExportedPopulation:
             self._integrate_fixed_point(membrane, current, x)
             return
         if "current_leak" in numbers:
-            current_decay = 1 - numbers["current_leak"]
-            current += numbers["current_gain"] * x - current_decay * current
+            current_leak_rate = 1 - numbers["current_leak"]
+            current += numbers["current_gain"] * x - current_leak_rate * current
             x = current
-        decay = 1 - numbers["leak"]
-        membrane += numbers["gain"] * x + numbers["offset"] - decay * membrane
+        leak_rate = 1 - numbers["leak"]
+        membrane += numbers["gain"] * x + numbers["offset"] - leak_rate * membrane
 
     def _integrate_fixed_point(
         self,
@@ -439,7 +439,7 @@ def _population(
         first_step=properties["first_step"],
         bias=bias,
         start=np.broadcast_to(neuron.initial, shape).ravel(),
-        threshold=np.broadcast_to(neuron.firing_threshold, shape).ravel(),
+        threshold=np.broadcast_to(neuron.threshold, shape).ravel(),
         numbers={key: values.reshape(size, 1) for key, values in numbers.items()},
         window=window,
         later_bias=later_bias,
@@ -460,10 +460,10 @@ def _neuron(
         numbers = {"threshold": np.inf, **properties["neuron"]}
         spikes = numbers.pop("spikes")
         fixed_point = numbers.pop("fixed_point", False)
-        return Neuron.from_numbers(numbers, spikes=spikes, fixed_point=fixed_point)
+        return Neuron.from_numbers(numbers, is_spiking=spikes, fixed_point=fixed_point)
     return Neuron(
         properties.get("threshold", defaults.get("threshold", 1)),
-        reset=0.0 if defaults["reset"] == "zero" else None,
+        reset_potential=0.0 if defaults["reset"] == "zero" else None,
         initial=properties.get(
             "initial_potential",
             defaults.get("initial_potential", 0),

@@ -189,7 +189,7 @@ def _describe_converted_neurons(
         input_amplitude = float(str(graph.attributes["pixel"]))
     return {
         "model": "integrate and fire, without leak",
-        "threshold": float(request.neuron.firing_threshold),
+        "threshold": float(request.neuron.threshold),
         "spikes_at": "membrane potential >= threshold",
         "reset": request.reset,
         "spike_amplitude": request.amplitude,
@@ -250,7 +250,7 @@ def _describe_population(
             "subtrahend": neuron.reset_or_subtrahend,
             **neuron.stored_numbers,
         }
-        numbers: Dict[str, JsonValue] = {"spikes": neuron.spikes}
+        numbers: Dict[str, JsonValue] = {"spikes": neuron.is_spiking}
         if neuron.fixed_point:
             numbers["fixed_point"] = True
         for name in neuron.numbers(population.shape):
@@ -262,7 +262,7 @@ def _describe_population(
             potential = np.broadcast_to(neuron.initial, population.shape[-1:])
             properties["initial_potential"] = potential.tolist()
         if has_integer_threshold and graph.integers:
-            threshold = np.asarray(neuron.firing_threshold)
+            threshold = np.asarray(neuron.threshold)
             properties["threshold"] = threshold.tolist()
     if population.later_bias is not None:
         properties["later_bias"] = population.later_bias.tolist()

@@ -281,9 +281,9 @@ class _NirWriter:
                 numbers[name] = values.ravel()[order].reshape(resistance.shape)
             return _model_neurons(self._nir, numbers, resistance)
         neuron = self._request.neuron_of(population)
-        if not neuron.spikes:
+        if not neuron.is_spiking:
             return self._nir.I(r=resistance)
-        threshold = neuron.firing_threshold / self._request.amplitude
+        threshold = neuron.threshold / self._request.amplitude
         thresholds = np.broadcast_to(threshold, population.shape)
         thresholds = thresholds.astype(np.float32).ravel()[order]
         if not self._graph.integers:
@@ -340,19 +340,19 @@ def _model_neurons(
 
     `_check` refuses properties that NIR does not have.
     """
-    decay = 1 - numbers["leak"]
-    has_leak = bool(decay.all())
+    leak_rate = 1 - numbers["leak"]
+    has_leak = bool(leak_rate.all())
     has_current = "current_leak" in numbers
     has_threshold = "threshold" in numbers
     parameters = {"r": numbers["gain"] * resistance}
     if has_leak:
-        parameters["r"] = parameters["r"] / decay
-        parameters["v_leak"] = numbers["offset"] / decay
-        parameters["tau_mem" if has_current else "tau"] = 1 / decay
+        parameters["r"] = parameters["r"] / leak_rate
+        parameters["v_leak"] = numbers["offset"] / leak_rate
+        parameters["tau_mem" if has_current else "tau"] = 1 / leak_rate
     if has_current:
-        current_decay = 1 - numbers["current_leak"]
-        parameters["tau_syn"] = 1 / current_decay
-        parameters["w_in"] = numbers["current_gain"] / current_decay
+        current_leak_rate = 1 - numbers["current_leak"]
+        parameters["tau_syn"] = 1 / current_leak_rate
+        parameters["w_in"] = numbers["current_gain"] / current_leak_rate
     if has_threshold:
         threshold = numbers["threshold"].astype(np.float32)
         parameters["v_threshold"] = np.nextafter(threshold, np.float32(-np.inf))

@@ -142,7 +142,7 @@ def _numbers_of(
     if population.neuron is not None:
         numbers = population.neuron.numbers(population.shape)
     if names == ["threshold"]:
-        numbers = {"threshold": population.firing_threshold}
+        numbers = {"threshold": population.threshold}
     if population.later_bias is not None:
         later_bias = population.later_bias.astype(np.float64)
         numbers["later_bias"] = np.broadcast_to(later_bias, population.shape)

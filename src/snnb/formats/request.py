@@ -117,7 +117,8 @@ class Request:
             return self.reset
         return (
             "subtraction"
-            if population.neuron.reset is None and population.neuron.spikes
+            if population.neuron.reset_potential is None
+            and population.neuron.is_spiking
             else "zero"
         )
 

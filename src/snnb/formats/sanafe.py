@@ -229,8 +229,8 @@ def _write_biases(
     biases = biases.ravel()
     model = request.neuron_of(population)
     threshold = np.array(NEVER)
-    if model.spikes:
-        threshold = np.asarray(model.firing_threshold) / request.amplitude
+    if model.is_spiking:
+        threshold = np.asarray(model.threshold) / request.amplitude
     thresholds = np.resize(threshold, population.size)
     for neuron in np.flatnonzero((biases != 0) | (thresholds != 1)).tolist():
         line = f"n {group}.{neuron} bias={float(biases[neuron])!r}"

@@ -265,7 +265,7 @@ def _own_parameters(graph: SynapseGraph, request: Request) -> Dict[str, np.ndarr
     tables = [_model_parameters(p, graph) for p in graph.layers]
     names = list(tables[0])
     models = [p.neuron for p in graph.layers if p.neuron is not None]
-    if all(model.reset is None for model in models):
+    if all(model.reset_potential is None for model in models):
         names.remove("V_reset")  # which eprop_iaf does not have
     return {name: _join(tables, name) for name in names}
 
@@ -284,7 +284,7 @@ def _converted_parameters(
     The neurons of a channel, the last axis, have the same numbers.
     """
     neuron = request.neuron_of(population)
-    threshold = neuron.firing_threshold / request.amplitude
+    threshold = neuron.threshold / request.amplitude
     potential = neuron.initial / request.amplitude
     return {
         "V_th": np.resize(threshold, population.size),
@@ -307,11 +307,11 @@ def _model_parameters(
             population.shape,
         ).items()
     }
-    leak = numbers["leak"]
+    decay_factor = numbers["leak"]
     gain = numbers["gain"]
-    has_leak = leak < 1
-    decay = np.where(has_leak, 1 - leak, 1)
-    time_constant = -_step_ms(graph) / np.log(np.where(has_leak, leak, 0.5))
+    has_leak = decay_factor < 1
+    leak_rate = np.where(has_leak, 1 - decay_factor, 1)
+    time_constant = -_step_ms(graph) / np.log(np.where(has_leak, decay_factor, 0.5))
     threshold = np.full(gain.size, NEVER)
     if "threshold" in numbers:
         threshold = numbers["threshold"] / gain
@@ -322,7 +322,7 @@ def _model_parameters(
         "V_th": threshold,
         "V_m": numbers["initial"] / gain,
         "V_reset": reset,
-        "E_L": numbers["offset"] / gain / decay,
+        "E_L": numbers["offset"] / gain / leak_rate,
         "tau_m": np.where(has_leak, time_constant, NO_LEAK_MS),
     }
 
@@ -470,18 +470,18 @@ def _quote_spaces(text: str) -> str:
 
 def _unsupported_number(numbers: Mapping[str, np.ndarray]) -> Optional[str]:
     """Return a number of a neuron model that NEST's neurons do not have."""
-    leak = numbers["leak"]
+    decay_factor = numbers["leak"]
     if "current_leak" in numbers:
         return "current_leak, a synaptic current that acts in the same step"
-    if ((leak <= 0) | (leak > 1)).any():
+    if ((decay_factor <= 0) | (decay_factor > 1)).any():
         return "a leak that is not above 0 and at most 1"
     if (numbers["gain"] <= 0).any():
         return "a gain that is not above 0"
-    if (numbers["offset"] != 0)[leak == 1].any():
+    if (numbers["offset"] != 0)[decay_factor == 1].any():
         return "an offset without leak"
     if "subtrahend" not in numbers:
         return None
-    if (leak < 1).any():
+    if (decay_factor < 1).any():
         return (
             "leak with reset by subtraction, which it subtracts after the leak of the "
             "next step"

@@ -168,7 +168,7 @@ def _write_biases(group: h5py.Group, population: Population, units: Units) -> No
         write_array(group, "later_bias", population.later_bias)
     if population.neuron is not None:
         neuron = group.create_group("neuron")
-        neuron.attrs["spikes"] = population.neuron.spikes
+        neuron.attrs["spikes"] = population.neuron.is_spiking
         if population.neuron.fixed_point:
             neuron.attrs["fixed_point"] = True
         for name, values in population.neuron.stored_numbers.items():

@@ -150,14 +150,14 @@ class GraphPopulation(Volume):
         return np.broadcast_to(bias, self.shape)
 
     @property
-    def firing_threshold(self) -> np.ndarray:
+    def threshold(self) -> np.ndarray:
         """Threshold, in the shape of the population.
 
         It is the threshold of the neuron model; otherwise 1, except in a graph of
         integers.
         """
         neuron = self.neuron_with(Normalised())
-        return np.broadcast_to(neuron.firing_threshold, self.shape)
+        return np.broadcast_to(neuron.threshold, self.shape)
 
     def neuron_with(self, options: NeuronOptions) -> Neuron:
         """Return the neuron model, or that of a converted network with these options.
@@ -177,7 +177,7 @@ class GraphPopulation(Volume):
             integer_threshold=threshold if self.integers else None,
             initial_potential=start,
             random=self.coding == "random",
-            spikes=self.coding != "membrane",
+            is_spiking=self.coding != "membrane",
         )
 
     @cached_property

@@ -695,7 +695,7 @@ def _read_neuron(group: h5py.Group) -> Optional[Neuron]:
     numbers = {name: whole(values) for name, values in stored.items()}
     neuron = Neuron.from_numbers(
         numbers,
-        spikes=bool(stored.attrs["spikes"]),
+        is_spiking=bool(stored.attrs["spikes"]),
         fixed_point=bool(stored.attrs.get("fixed_point", False)),
     )
     neuron.check(tuple(group.attrs["shape"].tolist()))

@@ -353,7 +353,9 @@ class _Builder:
         """
         neuron = self._neuron(layer, shape)
         if bias is not None:  # pixels are no synaptic current, and do not decay
-            neuron = replace(neuron, current_leak=np.zeros(()), offset=np.zeros(()))
+            neuron = replace(
+                neuron, current_decay_factor=np.zeros(()), offset=np.zeros(())
+            )
         population = Population(
             layer.name,
             shape,
@@ -379,24 +381,24 @@ class _Builder:
         offset = self._reorder(layer.bias, shape)
         if layer.neuron is None:
             return Neuron(
-                firing_threshold=1.0,
-                leak=0.0,
+                threshold=1.0,
+                decay_factor=0.0,
                 offset=offset,
-                current_leak=1.0,
-                reset=0.0,
-                spikes=False,
+                current_decay_factor=1.0,
+                reset_potential=0.0,
+                is_spiking=False,
                 fixed_point=True,
             )
-        kept_voltage = FULL_DECAY - layer.neuron.voltage_decay
-        kept_current = FULL_DECAY - layer.neuron.current_decay
+        kept_voltage = FULL_DECAY - layer.neuron.v_decay
+        kept_current = FULL_DECAY - layer.neuron.i_decay
         threshold = self._reorder(layer.neuron.threshold, shape)
         return Neuron(
             # Lava's neurons spike above the threshold: from the next number on
-            firing_threshold=threshold + 1 / FRACTION,
-            leak=self._reorder(kept_voltage, shape) / FULL_DECAY,
+            threshold=threshold + 1 / FRACTION,
+            decay_factor=self._reorder(kept_voltage, shape) / FULL_DECAY,
             offset=offset,
-            current_leak=self._reorder(kept_current, shape) / FULL_DECAY,
-            reset=0.0,
+            current_decay_factor=self._reorder(kept_current, shape) / FULL_DECAY,
+            reset_potential=0.0,
             fixed_point=True,
         )
 

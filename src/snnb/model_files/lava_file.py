@@ -41,8 +41,8 @@ class LavaNeuron:
     Each is int64: a number, (), or flat, one for each channel or unit (not checked).
     """
 
-    current_decay: np.ndarray  # iDecay, from 0 to `FULL_DECAY`
-    voltage_decay: np.ndarray  # vDecay, likewise
+    i_decay: np.ndarray  # iDecay, from 0 to `FULL_DECAY`
+    v_decay: np.ndarray  # vDecay, likewise
     threshold: np.ndarray  # vThMant, from 0 to `LARGEST_THRESHOLD`
 
 
@@ -234,8 +234,8 @@ class _LayerReader:
         if "refDelay" in group and np.any(whole(group["refDelay"]) != 1):
             raise self._refuse("has a refDelay other than 1")
         return LavaNeuron(
-            current_decay=self._parameter(group, "iDecay", 0, FULL_DECAY),
-            voltage_decay=self._parameter(group, "vDecay", 0, FULL_DECAY),
+            i_decay=self._parameter(group, "iDecay", 0, FULL_DECAY),
+            v_decay=self._parameter(group, "vDecay", 0, FULL_DECAY),
             threshold=self._parameter(group, "vThMant", 0, LARGEST_THRESHOLD),
         )
 

@@ -212,8 +212,8 @@ class _Builder:
             return read_neuron(node, node_shape, shape, self._settings)
         if len(terms) == 1 and self._paths.is_plain(terms[0]):
             # Spikes that populations of the graph read too
-            return Neuron(0.5, leak=0, reset=0)
-        return Neuron(1, leak=0, spikes=False)
+            return Neuron(0.5, decay_factor=0, reset_potential=0)
+        return Neuron(1, decay_factor=0, is_spiking=False)
 
     def _volume_name(self, name: str) -> str:
         """Return the name of the volume of a node: that of the input is `INPUT`."""

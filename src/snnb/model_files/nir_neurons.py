@@ -67,7 +67,7 @@ class _NeuronReader:
         numbers: Dict[str, np.ndarray] = {}
         for name, values in self._numbers.items():
             numbers[name] = _shortest(for_population(values, population_shape))
-        return Neuron.from_numbers(numbers, spikes=spikes)
+        return Neuron.from_numbers(numbers, is_spiking=spikes)
 
     def _add_integration(self) -> None:
         """Add the gain of neurons without a leak."""
@@ -105,14 +105,14 @@ class _NeuronReader:
         is_whole = firing_threshold == np.round(firing_threshold)
         subtrahend = np.where(is_whole, firing_threshold, threshold)
         if reset == "subtract_delayed":
-            leak = np.broadcast_to(self._numbers.get("leak", 1.0), self._shape)
-            if (leak == 0).any():
+            decay_factor = np.broadcast_to(self._numbers.get("leak", 1.0), self._shape)
+            if (decay_factor == 0).any():
                 raise self._node.refuse(
                     "keeps nothing of a potential, from which a later step could "
                     "subtract"
                 )
             # λ v - θ in the next step is λ (v - θ / λ)
-            subtrahend = subtrahend / leak
+            subtrahend = subtrahend / decay_factor
         self._numbers["subtrahend"] = subtrahend
 
     def _parameter(self, name: str, default: float = 0.0) -> np.ndarray:

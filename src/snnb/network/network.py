@@ -137,14 +137,14 @@ class Population(Volume):
         return tuple(projection.input for projection in self.projections)
 
     @property
-    def spikes(self) -> bool:
+    def is_spiking(self) -> bool:
         """Whether its neurons spike.
 
         Otherwise it is an output layer that is read by its input or its potential.
         """
         if self.activation == MEMBRANE:
             return False
-        return self.neuron is None or self.neuron.spikes
+        return self.neuron is None or self.neuron.is_spiking
 
     @property
     def fixed_point(self) -> bool:
@@ -159,7 +159,7 @@ class Population(Volume):
         """
         if self.activation == "softmax":
             return "random"
-        return "spikes" if self.spikes else MEMBRANE
+        return "spikes" if self.is_spiking else MEMBRANE
 
     @property
     def has_zeros(self) -> bool:
@@ -224,7 +224,7 @@ def neuron_of(population: Population, options: NeuronOptions) -> Neuron:
         integer_threshold=population.integer_threshold,
         initial_potential=population.initial_potential,
         random=population.activation == "softmax",
-        spikes=population.spikes,
+        is_spiking=population.is_spiking,
     )
 
 

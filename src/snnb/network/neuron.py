@@ -5,7 +5,7 @@ one for each population. The neurons of a converted network have no leak;
 `converted_neuron` makes them from options of the simulation.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Dict, Mapping, Optional, Protocol, Tuple, Union
 
 import numpy as np
@@ -57,19 +57,19 @@ class Neuron:
 
     # θ; a neuron that spikes only above ϑ has the next float32 number, nextafter(ϑ, ∞),
     # or with fixed-point numbers ϑ + 1 / `FRACTION`
-    firing_threshold: Numbers
-    leak: Numbers = 1.0  # λ
+    threshold: Numbers
+    decay_factor: Numbers = 1.0  # λ
     gain: Numbers = 1.0  # g
     offset: Numbers = 0.0  # c
-    current_leak: Optional[Numbers] = None  # κ; None: no synaptic current
+    current_decay_factor: Optional[Numbers] = None  # κ; None: no synaptic current
     current_gain: Numbers = 1.0  # g_i
     # Potential after a spike; None: the subtrahend is subtracted
-    reset: Optional[Numbers] = None
-    subtrahend: Optional[Numbers] = None  # None: the firing threshold
+    reset_potential: Optional[Numbers] = None
+    subtrahend: Optional[Numbers] = None  # None: the threshold
     initial: Numbers = 0.0  # potential before the first step
     # False: a leaky integrator, which is read by its potential; threshold and reset do
     # not act
-    spikes: bool = True
+    is_spiking: bool = True
     fixed_point: bool = False  # whether they compute with fixed-point numbers
 
     def __post_init__(self) -> None:
@@ -83,12 +83,12 @@ class Neuron:
         cls,
         numbers: Mapping[str, Numbers],
         *,
-        spikes: bool = True,
+        is_spiking: bool = True,
         fixed_point: bool = False,
     ) -> "Neuron":
         """Make a neuron model from numbers by their names in files, see `FIELDS`."""
         parameters = {FIELDS[name]: values for name, values in numbers.items()}
-        return cls(spikes=spikes, fixed_point=fixed_point, **parameters)
+        return cls(is_spiking=is_spiking, fixed_point=fixed_point, **parameters)
 
     @property
     def stored_numbers(self) -> Dict[str, np.ndarray]:
@@ -120,29 +120,29 @@ class Neuron:
         They are `0.5 to 1` (of different neurons) or `above 80` (fixed-point), and `to
         0` or `by subtraction of 1`. They are empty without spikes.
         """
-        if not self.spikes:
+        if not self.is_spiking:
             return "", ""
-        threshold = _describe(self.firing_threshold)
+        threshold = _describe(self.threshold)
         if self.fixed_point:
-            threshold = f"above {_describe(self.firing_threshold - 1 / FRACTION)}"
-        if self.reset is not None:
-            return threshold, f"to {_describe(self.reset)}"
+            threshold = f"above {_describe(self.threshold - 1 / FRACTION)}"
+        if self.reset_potential is not None:
+            return threshold, f"to {_describe(self.reset_potential)}"
         subtrahend = _describe(self._subtrahend_or_threshold)
         return threshold, f"by subtraction of {subtrahend}"
 
     @property
     def _subtrahend_or_threshold(self) -> Numbers:
-        return self.firing_threshold if self.subtrahend is None else self.subtrahend
+        return self.threshold if self.subtrahend is None else self.subtrahend
 
     @property
     def reset_or_subtrahend(self) -> np.ndarray:
-        """Potential after a spike, or without `reset` the number that it subtracts.
+        """Potential after a spike, or without `reset_potential` the number that it subtracts.
 
         It is float64, of the shape that it has among the parameters.
         """
-        if self.reset is None:
+        if self.reset_potential is None:
             return np.asarray(self._subtrahend_or_threshold)
-        return np.asarray(self.reset)
+        return np.asarray(self.reset_potential)
 
     def numbers(self, shape: Shape) -> Dict[str, np.ndarray]:
         """Return the numbers that the neurons compute with, by their names in files.
@@ -153,25 +153,32 @@ class Neuron:
         none of its numbers.
         """
         numbers = self.stored_numbers
-        if self.reset is None:
+        if self.reset_potential is None:
             numbers["subtrahend"] = np.asarray(self._subtrahend_or_threshold)
         unused_names = set()
-        if self.reset is not None:
+        if self.reset_potential is not None:
             unused_names.add("subtrahend")
-        if self.current_leak is None:
+        if self.current_decay_factor is None:
             unused_names.update(("current_leak", "current_gain"))
-        if not self.spikes:
+        if not self.is_spiking:
             unused_names.update(("threshold", "reset", "subtrahend"))
         for name in unused_names.intersection(numbers):
             del numbers[name]
         return {name: np.broadcast_to(value, shape) for name, value in numbers.items()}
 
 
-# Field of each number of `Neuron` by its name in files: its own name, or `threshold`
-FIELDS = {"threshold": "firing_threshold"}
-for _field in fields(Neuron):
-    if _field.name not in ("firing_threshold", "spikes", "fixed_point"):
-        FIELDS[_field.name] = _field.name
+# Field of each number of `Neuron`, by its name in files
+FIELDS = {
+    "threshold": "threshold",
+    "leak": "decay_factor",
+    "gain": "gain",
+    "offset": "offset",
+    "current_leak": "current_decay_factor",
+    "current_gain": "current_gain",
+    "reset": "reset_potential",
+    "subtrahend": "subtrahend",
+    "initial": "initial",
+}
 
 
 def _describe(values: Numbers) -> str:
@@ -218,7 +225,7 @@ def converted_neuron(
     integer_threshold: Optional[np.ndarray] = None,
     initial_potential: Optional[np.ndarray] = None,
     random: bool = False,
-    spikes: bool = True,
+    is_spiking: bool = True,
 ) -> Neuron:
     """Return the integrate-and-fire neurons of a population of a converted network.
 
@@ -231,7 +238,7 @@ def converted_neuron(
     threshold: Numbers = 1.0
     if integer_threshold is not None:
         threshold = integer_threshold
-    fraction = options.initial_potential if spikes and not random else 0.0
+    fraction = options.initial_potential if is_spiking and not random else 0.0
     if initial_potential is not None:
         initial = initial_potential
     elif integer_threshold is None:
@@ -239,8 +246,8 @@ def converted_neuron(
     else:
         initial = np.floor(np.float32(fraction) * integer_threshold)
     return Neuron(
-        firing_threshold=options.threshold * np.asarray(threshold, np.float64),
-        reset=0.0 if random or options.reset == "zero" else None,
+        threshold=options.threshold * np.asarray(threshold, np.float64),
+        reset_potential=0.0 if random or options.reset == "zero" else None,
         initial=options.threshold * initial.astype(np.float64),
-        spikes=spikes,
+        is_spiking=is_spiking,
     )

@@ -193,7 +193,7 @@ def _set_neuron_properties(entry: StoredLayer, population: Population) -> Popula
                 numbers[name] = entry.arrays[key]
         neuron = Neuron.from_numbers(
             numbers,
-            spikes=bool(entry.config["spikes"]),
+            is_spiking=bool(entry.config["spikes"]),
             fixed_point=bool(entry.config.get("fixed_point", False)),
         )
         neuron.check(population.shape)
@@ -244,7 +244,7 @@ def _add_neuron_properties(layer: StoredLayer, population: Population) -> Stored
     if population.window is not None:
         config["window"] = population.window
     if population.neuron is not None:
-        config["spikes"] = population.neuron.spikes
+        config["spikes"] = population.neuron.is_spiking
         if population.neuron.fixed_point:
             config["fixed_point"] = True
         for name, numbers in population.neuron.stored_numbers.items():

@@ -169,7 +169,9 @@ def threshold_ties(statistics: SimulationStatistics) -> List[str]:
 def silent_layers(statistics: SimulationStatistics, network: Network) -> List[str]:
     """Speak of each layer that never spikes, or once of all if there are many."""
     rates = statistics.mean_rates
-    spiking = [population for population in network.populations if population.spikes]
+    spiking = [
+        population for population in network.populations if population.is_spiking
+    ]
     silent = [population.name for population in spiking if not rates[population.name]]
     findings = [f"layer {name} never spikes" for name in silent]
     if len(silent) > FEW:

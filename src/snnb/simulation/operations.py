@@ -115,7 +115,7 @@ def activation_sparsity(
     population, `max_count` is their largest possible number. The input is not included.
     """
     populations = [
-        population for population in network.populations if population.spikes
+        population for population in network.populations if population.is_spiking
     ]
     activations = max_count * sum(population.size for population in populations)
     spikes = sum(int(counts[population.name].sum()) for population in populations)

@@ -352,7 +352,7 @@ def _tie_share(job: SimulationJob, totals: Totals) -> Optional[float]:
     network = job.network
     if not network.trained_spiking:
         return None
-    sizes = (p.size for p in network.populations if p.spikes)
+    sizes = (p.size for p in network.populations if p.is_spiking)
     steps = totals.samples * job.settings.duration
     return totals.ties / max(1, steps * sum(sizes))
 

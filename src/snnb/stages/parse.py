@@ -63,7 +63,7 @@ class ParseDetails(Record):
     """Result of the conversion: scale factors λ by layer, largest difference between parsed and trained network.
 
     `fidelity` has the accuracy after each change of the function of the network by the
-    conversion. A spiking network is not converted. `decay` has its smallest and largest
+    conversion. A spiking network is not converted. `decay_factors` has its smallest and largest
     decay factors in a time step, by population: of the membrane potential and, if there
     is one, of the synaptic current. Of fixed-point neurons, `thresholds` has the
     threshold as text, and `exponents` the exponent of the stored weights.
@@ -88,7 +88,9 @@ class ParseDetails(Record):
     scale_factors: Dict[str, float] = Field(default_factory=dict)
     negative_shares: Dict[str, float] = Field(default_factory=dict)
     fidelity: Optional[Fidelity] = None
-    decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(default_factory=dict)
+    decay_factors: Dict[str, Dict[Decaying, Tuple[float, float]]] = Field(
+        default_factory=dict
+    )
     # Of fixed-point neurons
     thresholds: Optional[Dict[str, str]] = None
     exponents: Optional[Dict[str, int]] = None
@@ -255,20 +257,23 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
             dir=str(output.directory),
         ) as scratch, build_graph(parsed_path, Path(scratch) / "graph.h5") as graph:
             synapses = graph.number_of_edges()
-        decay: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
+        decay_factors: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         thresholds: Dict[str, str] = {}
         for population in network.populations:
             neuron = population.neuron
             assert neuron is not None
-            factors = decay[population.name] = {
-                "potential": (float(np.min(neuron.leak)), float(np.max(neuron.leak))),
+            factors = decay_factors[population.name] = {
+                "potential": (
+                    float(np.min(neuron.decay_factor)),
+                    float(np.max(neuron.decay_factor)),
+                ),
             }
-            if neuron.fixed_point and neuron.spikes:
+            if neuron.fixed_point and neuron.is_spiking:
                 thresholds[population.name], _ = neuron.describe()
-            if neuron.current_leak is not None:
+            if neuron.current_decay_factor is not None:
                 factors["current"] = (
-                    float(np.min(neuron.current_leak)),
-                    float(np.max(neuron.current_leak)),
+                    float(np.min(neuron.current_decay_factor)),
+                    float(np.max(neuron.current_decay_factor)),
                 )
             if any(low < 0 for low, _ in factors.values()):
                 output.warnings.append(
@@ -276,9 +281,9 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
                     "so that its decay factor is negative; give a shorter one, or "
                     "--integration exponential",
                 )
-            threshold = float(np.min(neuron.firing_threshold))
+            threshold = float(np.min(neuron.threshold))
             # The smallest number above a threshold of 0
-            if neuron.spikes and threshold <= np.finfo(np.float32).tiny:
+            if neuron.is_spiking and threshold <= np.finfo(np.float32).tiny:
                 output.warnings.append(
                     f"{population.name}: a threshold of {min(threshold, 0):g} is not "
                     "above 0, the initial potential: neurons spike with little input "
@@ -295,7 +300,7 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
             parser="nir" if is_nir else "lava-dl",
             neurons=network.neurons,
             synapses=synapses,
-            decay=decay,
+            decay_factors=decay_factors,
             thresholds=thresholds or None,
             exponents=model.exponents or None,
         )

@@ -398,7 +398,7 @@ def test_recurrence_and_leaks_are_named():
         out.only, input="out", delay=1, geometry=out.only.layer.geometry((2,))
     )
     looped_network = replace(
-        out, projections=(*out.projections, back), neuron=Neuron(1.0, leak=0.9)
+        out, projections=(*out.projections, back), neuron=Neuron(1.0, decay_factor=0.9)
     )
     placement = assign_layers(network.with_populations([hidden, looped_network]), SPECK)
     assert [fault.text for fault in placement.layers[1].faults] == [

@@ -113,8 +113,8 @@ def find_neuron_faults(
     """
     neuron = population.neuron
     if neuron is not None:
-        has_membrane_leak = np.any(np.asarray(neuron.leak) != 1)
-        if neuron.current_leak is not None or has_membrane_leak:
+        has_membrane_leak = np.any(np.asarray(neuron.decay_factor) != 1)
+        if neuron.current_decay_factor is not None or has_membrane_leak:
             text = "neurons with an exponential leak; train integrate-and-fire neurons"
             yield Fault("leak", text)
     if network.weight_bits is None:

@@ -147,10 +147,10 @@ class Dynamics(NamedTuple):
     They are float32 arrays in the shape of the population.
     """
 
-    decay: np.ndarray  # 1 - λ
+    leak_rate: np.ndarray  # 1 - λ
     gain: np.ndarray
     offset: np.ndarray
-    current_decay: np.ndarray  # 1 - κ; 1 without a synaptic current
+    current_leak_rate: np.ndarray  # 1 - κ; 1 without a synaptic current
     current_gain: np.ndarray  # 1 without a synaptic current
 
 
@@ -158,14 +158,14 @@ def dynamics(population: Population) -> Dynamics:
     """Return the numbers of a population with a neuron model."""
     neuron = population.neuron
     assert neuron is not None
-    current_decay: np.ndarray = np.ones(())
-    if neuron.current_leak is not None:
-        current_decay = 1 - np.asarray(neuron.current_leak)
+    current_leak_rate: np.ndarray = np.ones(())
+    if neuron.current_decay_factor is not None:
+        current_leak_rate = 1 - np.asarray(neuron.current_decay_factor)
     numbers = Dynamics(
-        decay=1 - np.asarray(neuron.leak),
+        leak_rate=1 - np.asarray(neuron.decay_factor),
         gain=np.asarray(neuron.gain),
         offset=np.asarray(neuron.offset),
-        current_decay=current_decay,
+        current_leak_rate=current_leak_rate,
         current_gain=np.asarray(neuron.current_gain),
     )
     arrays = []
@@ -180,7 +180,7 @@ def is_read_by_potential(network: Network) -> bool:
 
     Its read-out is its largest membrane potential.
     """
-    return network.output.neuron is not None and not network.output.neuron.spikes
+    return network.output.neuron is not None and not network.output.neuron.is_spiking
 
 
 def has_readout(network: Network) -> bool:
@@ -188,7 +188,7 @@ def has_readout(network: Network) -> bool:
 
     The summed input of spiking neurons with a leak has no meaning.
     """
-    return network.output.neuron is None or not network.output.neuron.spikes
+    return network.output.neuron is None or not network.output.neuron.is_spiking
 
 
 # Uses of random numbers
@@ -454,9 +454,9 @@ def _find_toolbox_obstacle(population: Population) -> Optional[str]:
     """Return what the toolbox cannot do with a population, or None."""
     neuron = population.neuron
     if neuron is not None:
-        if neuron.current_leak is not None:
+        if neuron.current_decay_factor is not None:
             return "cannot simulate a synaptic current"
-        if (np.asarray(neuron.leak) != 1).any():
+        if (np.asarray(neuron.decay_factor) != 1).any():
             return "cannot simulate a leak"
         return "cannot simulate individual thresholds and resets of neurons"
     if len(population.projections) > 1 or population.kind == "Add":

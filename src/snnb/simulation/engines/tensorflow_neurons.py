@@ -138,9 +138,9 @@ class ConvertedNeurons:
         self._synapses = synapses
         self._real = real
         self._initial = np.asarray(neuron.initial, real)
-        self._threshold = np.asarray(neuron.firing_threshold, real)
+        self._threshold = np.asarray(neuron.threshold, real)
         self._after = np.asarray(neuron.reset_or_subtrahend, real)
-        self._resets_to_zero = neuron.reset is not None
+        self._resets_to_zero = neuron.reset_potential is not None
         self._windowed_bias = None
         if network.windowed and population.bias is not None:
             self._windowed_bias = tf.constant(population.bias, real)
@@ -228,7 +228,7 @@ class ModelNeurons:
         self._synapses = synapses
         self._real = real
         self._initial = np.asarray(neuron.initial, real)
-        self._threshold = np.asarray(neuron.firing_threshold, real)
+        self._threshold = np.asarray(neuron.threshold, real)
         self._largest_below = np.nextafter(self._threshold, np.float32(-np.inf))
         self._after = np.asarray(neuron.reset_or_subtrahend, real)
         self._dynamics = Dynamics(*map(tf.constant, dynamics(population)))
@@ -249,9 +249,9 @@ class ModelNeurons:
             "potential": zeros + self._initial,
             "spike_count": zeros,
         }
-        if self._neuron.current_leak is not None:
+        if self._neuron.current_decay_factor is not None:
             state["synaptic_current"] = zeros
-        if self._neuron.spikes:
+        if self._neuron.is_spiking:
             state["tie_count"] = tf.zeros(samples, tf.int64)
         return state
 
@@ -263,15 +263,15 @@ class ModelNeurons:
             bias = tf.where(inputs.step > 0, self._late_bias, self._early_bias)
             current += bias
         numbers = self._dynamics
-        if self._neuron.current_leak is not None:
+        if self._neuron.current_decay_factor is not None:
             previous = state["synaptic_current"]
             rise = numbers.current_gain * current
-            current = previous + (rise - numbers.current_decay * previous)
+            current = previous + (rise - numbers.current_leak_rate * previous)
             state["synaptic_current"] = current
         potential = state["potential"]
         rise = numbers.gain * current + numbers.offset
-        potential = potential + (rise - numbers.decay * potential)
-        if not self._neuron.spikes:
+        potential = potential + (rise - numbers.leak_rate * potential)
+        if not self._neuron.is_spiking:
             state["potential"] = potential
             silence = tf.zeros_like(potential)
             return StepResult(state, silence, silence, current)
@@ -288,7 +288,7 @@ class ModelNeurons:
 
     def _reset(self, potential: tf.Tensor) -> tf.Tensor:
         """Return the potential after a spike of a neuron with this potential."""
-        if self._neuron.reset is not None:
+        if self._neuron.reset_potential is not None:
             return self._after
         return potential - self._after
 

@@ -199,7 +199,7 @@ def simulate_neurons(
     call, words), are the spikes of the sample, of which those of the steps are written.
     If all steps have the same currents, `stride` is 0.
     """
-    if neurons.parameters.decay.size:
+    if neurons.parameters.leak_rate.size:
         _simulate_leaky(neurons, sample, currents, stride, steps, start, bits)
         return
     trace = neurons.trace[sample]
@@ -268,10 +268,12 @@ def _simulate_leaky(
         thresholds = load(parameters.threshold, first_neuron, WORD_VECTORS)
         resets = load(parameters.reset, first_neuron, WORD_VECTORS)
         below_thresholds = load(parameters.below_threshold, first_neuron, WORD_VECTORS)
-        decay = load(parameters.decay, first_neuron, WORD_VECTORS)
+        leak_rate = load(parameters.leak_rate, first_neuron, WORD_VECTORS)
         gain = load(parameters.gain, first_neuron, WORD_VECTORS)
         offset = load(parameters.offset, first_neuron, WORD_VECTORS)
-        current_decay = load(parameters.current_decay, first_neuron, WORD_VECTORS)
+        current_leak_rate = load(
+            parameters.current_leak_rate, first_neuron, WORD_VECTORS
+        )
         current_gain = load(parameters.current_gain, first_neuron, WORD_VECTORS)
         values = load(potential, first_neuron, WORD_VECTORS)
         synaptic = values
@@ -281,11 +283,11 @@ def _simulate_leaky(
             current = load(currents, step * stride + first_neuron, WORD_VECTORS)
             current = current + biases
             if has_synaptic_current:
-                change = current_gain * current - current_decay * synaptic
+                change = current_gain * current - current_leak_rate * synaptic
                 synaptic = synaptic + change
                 current = synaptic
             values_before = values
-            values = values + ((gain * current + offset) - decay * values)
+            values = values + ((gain * current + offset) - leak_rate * values)
             spikes = find_reached(values, thresholds)
             bits[start + step, word] = spikes
             ties += count_bits(find_reached(values, below_thresholds) & ~spikes)

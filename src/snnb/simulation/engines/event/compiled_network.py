@@ -557,7 +557,8 @@ class EventNetwork:
         return Neurons(
             parameters=self._make_parameters(population),
             state=self._make_state(population),
-            resets_to_value=neuron_of(population, self.settings).reset is not None,
+            resets_to_value=neuron_of(population, self.settings).reset_potential
+            is not None,
             softmax_size=population.shape[-1],
             constant_current=zeros((1, round_up(population.size)), self.real),
             starts_samples=True,
@@ -568,9 +569,9 @@ class EventNetwork:
     def _make_parameters(self, population: Population) -> Parameters:
         neuron = neuron_of(population, self.settings)
         bias = np.zeros(1) if population.bias is None else population.bias
-        threshold = self._broadcast(population, neuron.firing_threshold)
+        threshold = self._broadcast(population, neuron.threshold)
         threshold[population.size :] = NEVER
-        if not population.spikes:
+        if not population.is_spiking:
             threshold[:] = NEVER
         empty = np.zeros(0, self.real)
         parameters = Parameters(
@@ -578,10 +579,10 @@ class EventNetwork:
             threshold=threshold,
             reset=self._broadcast(population, neuron.reset_or_subtrahend),
             below_threshold=empty,
-            decay=empty,
+            leak_rate=empty,
             gain=empty,
             offset=empty,
-            current_decay=empty,
+            current_leak_rate=empty,
             current_gain=empty,
         )
         if population.neuron is None:
@@ -589,10 +590,10 @@ class EventNetwork:
         numbers = dynamics(population)
         return parameters._replace(
             below_threshold=np.nextafter(threshold, self.real(-np.inf)),
-            decay=self._fill_up(numbers.decay),
+            leak_rate=self._fill_up(numbers.leak_rate),
             gain=self._fill_up(numbers.gain),
             offset=self._fill_up(numbers.offset),
-            current_decay=self._fill_up(numbers.current_decay),
+            current_leak_rate=self._fill_up(numbers.current_leak_rate),
             current_gain=self._fill_up(numbers.current_gain),
         )
 
@@ -603,7 +604,7 @@ class EventNetwork:
     def _make_state(self, population: Population) -> NeuronState:
         neuron = neuron_of(population, self.settings)
         has_model = population.neuron is not None
-        has_synaptic_current = has_model and neuron.current_leak is not None
+        has_synaptic_current = has_model and neuron.current_decay_factor is not None
         size = round_up(population.size)
         synaptic_size = size if has_synaptic_current else 0
         return NeuronState(

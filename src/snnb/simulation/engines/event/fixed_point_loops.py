@@ -117,18 +117,20 @@ def _simulate_neurons(
         first_neuron = word * WORD_SIZE
         thresholds = load(parameters.threshold, first_neuron, WORD_VECTORS)
         resets = load(parameters.reset, first_neuron, WORD_VECTORS)
-        decay = load(parameters.decay, first_neuron, WORD_VECTORS)
+        leak_rate = load(parameters.leak_rate, first_neuron, WORD_VECTORS)
         offset = load(parameters.offset, first_neuron, WORD_VECTORS)
-        current_decay = load(parameters.current_decay, first_neuron, WORD_VECTORS)
+        current_leak_rate = load(
+            parameters.current_leak_rate, first_neuron, WORD_VECTORS
+        )
         values = load(potential, first_neuron, WORD_VECTORS)
         synaptic = load(synaptic_current, first_neuron, WORD_VECTORS)
         for step in range(steps):
             current = load(currents, step * stride + first_neuron, WORD_VECTORS)
             current = wrap(round_down(current), SUM_LIMIT)
-            synaptic = truncate(synaptic - current_decay * synaptic, FRACTION)
+            synaptic = truncate(synaptic - current_leak_rate * synaptic, FRACTION)
             synaptic = wrap_once(synaptic + current, CURRENT_LIMIT)
             values_before = values
-            values = truncate(values - decay * values, FRACTION)
+            values = truncate(values - leak_rate * values, FRACTION)
             values = clip(values + synaptic + offset, POTENTIAL_LIMIT)
             spikes = find_reached(values, thresholds)
             bits[start + step, word] = spikes

@@ -50,10 +50,10 @@ class Parameters(NamedTuple):
     threshold: np.ndarray  # infinite where neurons do not spike
     reset: np.ndarray  # see `Neurons.resets_to_value`
     below_threshold: np.ndarray  # largest number that is less than the threshold
-    decay: np.ndarray
+    leak_rate: np.ndarray
     gain: np.ndarray
     offset: np.ndarray
-    current_decay: np.ndarray
+    current_leak_rate: np.ndarray
     current_gain: np.ndarray
 
 

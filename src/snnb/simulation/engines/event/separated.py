@@ -116,7 +116,7 @@ class SeparatedEngine:
         return SeparatedParameters(
             bias=self._broadcast_bias(population) * self._real(self._steps),
             initial_potential=self._broadcast(population, neuron.initial),
-            threshold=self._broadcast(population, neuron.firing_threshold),
+            threshold=self._broadcast(population, neuron.threshold),
             subtrahend=self._broadcast(population, neuron.reset_or_subtrahend),
         )
 
@@ -201,7 +201,7 @@ class SeparatedEngine:
             spikes = self._sums.sum_currents(population, totals)
             if population.counts_largest:
                 spikes = np.rint(spikes / self._amplitude)
-            elif population.spikes:
+            elif population.is_spiking:
                 fire_at_once(spikes, self._parameters[population.name], self._steps)
             else:
                 spikes[:] = 0
