@@ -168,7 +168,7 @@ def _start_empty():
 
 def _graphs_are_written():
     Path("architecture.yaml").write_text(yaml.safe_dump(architecture()))
-    for name in _written(TEXTS["graphs-from-elsewhere.md"]):
+    for name in _written(TEXTS["external-graphs.md"]):
         runpy.run_path(name)
 
 
@@ -187,9 +187,9 @@ def _spiking_networks():
 BEFORE = {
     "README.md": _start_empty,
     "your-own-model.md": _pictures,
-    "graphs-from-elsewhere.md": _graphs_are_written,
+    "external-graphs.md": _graphs_are_written,
     "mapping.md": _partitions,
-    "models-from-elsewhere.md": partial(
+    "external-models.md": partial(
         shutil.copy, str(DIGITS_NET), "digits_net.onnx"
     ),
     "spiking-networks.md": _spiking_networks,
@@ -233,7 +233,7 @@ def _model_from_elsewhere():
         == 4 * taps + 4 * 64 + 8 * 4 * 36 + 32 * 10
     )
     # What the page trains on, and what the accuracy is measured on.
-    code = _written(TEXTS["models-from-elsewhere.md"])["digits_net.py"]
+    code = _written(TEXTS["external-models.md"])["digits_net.py"]
     [folder] = re.findall(r'^dataset = "(.*)"$', code, re.MULTILINE)
     assert re.findall(r'load\w*\(f"\{dataset\}/(.*?)"\)', code) == [
         "x_train.npy",
@@ -252,7 +252,7 @@ def _model_from_elsewhere():
 
 AFTER = {
     "your-own-model.md": _own_models,
-    "models-from-elsewhere.md": _model_from_elsewhere,
+    "external-models.md": _model_from_elsewhere,
 }
 RUN = [name for name, lines in LINES.items() if not all(map(_reason, lines))]
 

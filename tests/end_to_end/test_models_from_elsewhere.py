@@ -13,7 +13,7 @@ from snnb.stages.open_run import open_run
 from tests.model_files.conftest import DIGITS_NET, RECORDED
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "models-from-elsewhere.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "external-models.md").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_how_the_model_of_the_package_was_trained():

@@ -96,7 +96,7 @@ class GraphParams(Options):
         description=(
             "External graph that starts a run (no model): MODEL_graph.h5, "
             "instance:NAME (`snnb instances`), or a format of "
-            "docs/graphs-from-elsewhere.md."
+            "docs/external-graphs.md."
         ),
     )
     rates: Annotated[
