@@ -126,7 +126,7 @@ def main():
     settings = SimulationSettings(
         engine="event", samples=asked.samples, duration=asked.duration
     )
-    job = SimulationJob(parsed, network, network, settings, "event", 1.0, True, 1.0)
+    job = SimulationJob(network, network, settings, "event", 1.0, True, True, 1.0)
     run_job(
         replace(job, settings=settings.changed(samples=2)), x, y
     )  # compiles the loops, or loads them

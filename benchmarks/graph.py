@@ -42,6 +42,8 @@ from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SpikeCounts
 
 CORES = os.sched_getaffinity(0)  # of which only one is used but where it says otherwise
 SAMPLE = 2_000_000  # edges that the slow ways are measured on
@@ -194,9 +196,16 @@ def build(
     folder: Path, name: str, shape: Tuple[int, ...], layers: List[Layer]
 ) -> SynapseGraph:
     parsed, counts = write_network(folder, name, shape, layers)
-    return build_graph(
-        parsed, folder / f"{name}_graph.h5", counts=counts, coding={"input": "spikes"}
-    )
+    path = folder / f"{name}_graph.h5"
+    return build_from(parsed, counts, {"input": "spikes"}, path)
+
+
+def build_from(
+    parsed: Path, counts: Path, coding: Dict[str, str], path: Path
+) -> SynapseGraph:
+    network = read_network(parsed)
+    spike_counts = SpikeCounts.read(counts, network.volume_names, coding)
+    return build_graph(network, spike_counts, path=path)
 
 
 def networks(folder: Path, page: bool) -> None:
@@ -249,7 +258,7 @@ def run_step(step: str, paths: List[Path]) -> None:
     if step == "stage":
         from snnb.graph.synapse_graph import log_lines
 
-        with build_graph(paths[0], paths[1], counts=paths[2]) as graph:
+        with build_from(paths[0], paths[2], {}, paths[1]) as graph:
             result["lines"] = len(log_lines(graph))
     elif step == "import":
         import_graph(paths[0], paths[1]).graph.close()
@@ -393,7 +402,7 @@ def spike_times(folder: Path, graph: SynapseGraph) -> Path:
 
 def large(folder: Path) -> None:
     parsed, counts = write_network(folder, "alexnet", *ALEXNET)
-    with build_graph(parsed, folder / "alexnet_graph.h5", counts=counts) as graph:
+    with build_from(parsed, counts, {}, folder / "alexnet_graph.h5") as graph:
         print(
             f"\nAlexNet, {graph.number_of_edges():,} synapses, without those of the constant input"
         )

@@ -236,12 +236,13 @@ def _counts(run: Callable[[], Iterator[Any]]) -> Dict[str, np.ndarray]:
 def _toolbox_counts(
     folder: Path, x: np.ndarray, duration: int
 ) -> Dict[str, np.ndarray]:
+    from snnb.network.read_network import read_network
     from snnb.simulation.engines.toolbox import ToolboxEngine
     from snnb.simulation.settings import SimulationSettings
 
     settings = SimulationSettings(duration=duration, batch_size=TOOLBOX_BATCH)
     return (
-        ToolboxEngine(folder / PARSED, settings, per_sample=True)
+        ToolboxEngine(read_network(folder / PARSED), settings, per_sample=True)
         .simulate(x, 0, lambda *_: None)
         .counts
     )
@@ -339,9 +340,7 @@ def _engine(
     else:
         from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine as Engine
     engine = Engine(network, settings)
-    job = SimulationJob(
-        folder / PARSED, network, network, settings, name, 1.0, True, 1.0
-    )
+    job = SimulationJob(network, network, settings, name, 1.0, True, True, 1.0)
     blocks = divide_samples(job, 1, processors())
 
     def run() -> Iterator[Dict[str, np.ndarray]]:

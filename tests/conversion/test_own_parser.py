@@ -253,7 +253,7 @@ def test_the_softmax_of_means_is_exact_and_simulated(end, randomise, tmp_path):
         np.testing.assert_array_equal(counts, two.counts[name], err_msg=name)
     *_, means, _ = result.counts
     assert result.counts[means].any()
-    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
+    with build_graph(read_network(tmp_path / "net_parsed.h5")) as graph:
         # Padded 3×3 kernels reach 16 · 19 inputs on 6×7 maps a pair of channels; then 9 taps; means; one each.
         assert (
             graph.number_of_edges()

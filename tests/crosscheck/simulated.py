@@ -1,7 +1,5 @@
 """The residual network of conftest.py simulated, its spikes recorded, and its graph built."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import in_order
 from snnb.formats.request import Simulated
 from snnb.graph.build import build_graph
+from snnb.network.read_network import read_network
 from snnb.simulation.simulate import SimulationSettings, simulate
 
 STEPS, WARM_UP = 25, 4
@@ -20,25 +19,18 @@ def graph_of_simulation(
     parsed_path, folder, x, scale, settings, classes="abc", **options
 ):
     """Simulate pictures; return the graph. The simulation's files are in `folder`."""
-    names = {"class_names": list(classes), "num_classes": len(classes)}
-    simulate(
-        parsed_path,
-        folder,
-        name="net",
-        x=x,
-        y=np.arange(len(x)) % len(classes),
+    network = read_network(parsed_path)
+    simulation = simulate(
+        network,
+        x,
+        np.arange(len(x)) % len(classes),
         scale=scale,
         settings=settings,
-        **names,
+        class_names=list(classes),
     )
-    coding = json.loads((folder / "sim_accuracies.json").read_text())["coding"]
-    return build_graph(
-        parsed_path,
-        folder / "net_graph.h5",
-        counts=folder / "spike_rate_sums.npz",
-        coding=coding,
-        **options,
-    )
+    simulation.write(folder, "net")
+    path = folder / "net_graph.h5"
+    return build_graph(network, simulation.counts, path=path, **options)
 
 
 def simulated_graph(

@@ -217,9 +217,8 @@ def test_formats_write_the_integers_of_the_parsed_network(simulation_case, tmp_p
     assert all(np.array_equal(rows, np.rint(rows)) for rows in lists)
 
 
-def test_a_float_network_has_no_integers(parsed_path, tmp_path):
+def test_a_float_network_has_no_integers(parsed_path):
     message = "no integer weights; convert with weight bits to have them"
-    with build_graph(parsed_path, tmp_path / "graph.h5") as graph, pytest.raises(
-        UsageError, match=message
-    ):
+    graph = build_graph(read_network(parsed_path))
+    with pytest.raises(UsageError, match=message):
         graph.with_integers()

@@ -9,6 +9,8 @@ import pytest
 from snnb import Run
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SpikeCounts
 from snnb.simulation.simulate import SimulationSettings
 from tests.crosscheck.conftest import residual
 from tests.crosscheck.simulated import graph_of_simulation
@@ -50,7 +52,7 @@ def simulate_network(build, folder):
     return x / 256, STEPS, graph, folder
 
 
-def record_counts(folder):
+def record_counts():
     """Return the same of the recorded run: a trained network with average pooling."""
     run = Run(path=RECORDED).directory
     (stamp,) = run.records_of("simulate")
@@ -58,14 +60,11 @@ def record_counts(folder):
         run.records_of("simulate")[stamp].params,
         run.path / "simulations" / stamp,
     )
-    counts, parsed_path = (
-        simulation / "spike_rate_sums.npz",
-        simulation / "mini_network_parsed.h5",
-    )
+    network = read_network(simulation / "mini_network_parsed.h5")
     coding = json.loads((simulation / "sim_accuracies.json").read_text())["coding"]
-    graph = build_graph(
-        parsed_path, folder / "net_graph.h5", counts=counts, coding=coding
-    )
+    path = simulation / "spike_rate_sums.npz"
+    counts = SpikeCounts.read(path, network.volume_names, coding)
+    graph = build_graph(network, counts)
     pictures = (
         np.load(run.path / "dataset" / "x_test.npy")[: params.samples]
         / run.record_of("prepare").details.scale
@@ -76,7 +75,7 @@ def record_counts(folder):
 @pytest.mark.parametrize("network", [record_counts, residual, plain_model])
 def test_the_default_csv_gives_the_counts_of_the_simulation(network, tmp_path):
     made_counts = (
-        record_counts(tmp_path)
+        record_counts()
         if network is record_counts
         else simulate_network(network, tmp_path)
     )

@@ -211,8 +211,8 @@ def test_a_stored_network_keeps_its_biases(parsed_path, tmp_path):
     again = read_network(tmp_path / "n.h5").populations[0]
     assert again.bias.shape == (3, 3, 4)
     np.testing.assert_array_equal(again.bias, network.populations[0].bias)
-    with build_graph(parsed_path, tmp_path / "graph.h5") as graph:
-        np.testing.assert_array_equal(graph.layers[0].bias, again.bias)
+    graph = build_graph(network)
+    np.testing.assert_array_equal(graph.layers[0].bias, again.bias)
 
 
 def test_the_toolbox_has_no_bias_of_a_position(parsed_path):

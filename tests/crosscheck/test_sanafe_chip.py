@@ -19,6 +19,7 @@ from snnb.mapping.files import Mapping, MappingCost, write_mapping
 from snnb.mapping.map_network import map_network
 from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
+from snnb.network.read_network import read_network
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
 from tests.crosscheck.sanafe_file import load
@@ -140,9 +141,7 @@ def test_an_output_that_is_read_out_does_not_spike_in_sanafe(
 
 def test_relays_are_stated(parsed_path, tmp_path):
     """`one` goes on to `long` two steps later and to the sum and the pooling after it."""
-    with build_graph(
-        parsed_path, tmp_path / "net_graph.h5", coding={"input": "current"}
-    ) as graph:
+    with build_graph(read_network(parsed_path)) as graph:
         export(graph, "sanafe", tmp_path / "net", origin={"stamp": "s", "sha256": "0"})
         edges, nodes = graph.number_of_edges(), graph.number_of_nodes()
     document = json.loads((tmp_path / "net.json").read_text())

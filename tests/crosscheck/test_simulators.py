@@ -9,7 +9,7 @@ from snnb.crosscheck.consistency import first_inconsistent
 from snnb.crosscheck.exported import counts_of, exported_network, in_order
 from snnb.graph.build import build_graph
 from snnb.network.keras_file import StoredLayer
-from snnb.network.read_network import assemble, write_spiking
+from snnb.network.read_network import assemble
 from tests.crosscheck.simulated import STEPS, compare_spikes, simulated_graph
 
 SAMPLES, NAMES = 3, ["one", "two", "sum", "pool", "hidden"]
@@ -104,8 +104,7 @@ def test_simulators_refuse_a_rule_of_max_pooling_that_they_do_not_have(tmp_path,
         StoredLayer("flat", "Flatten", {}, ("highest",), {}),
         StoredLayer("out", "Dense", {"units": 2}, ("flat",), arrays),
     ]
-    write_spiking(assemble(entries), tmp_path / "net_parsed.h5")
-    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as graph:
+    with build_graph(assemble(entries)) as graph:
         if rule == "leading_input":
             with pytest.raises(
                 UsageError,

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb.network.spike_counts import SUMS
 from snnb.results.verify import verify_run
-from snnb.simulation.files import SUMS
 from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.plan import state_of_stages
 

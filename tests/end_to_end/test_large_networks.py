@@ -10,6 +10,7 @@ from snnb.architectures import find, names
 from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.graph.build import build_graph
 from snnb.model_files.keras import keras
+from snnb.network.read_network import read_network
 from tests.architectures.test_networks import count, densenet, mobilenet_v2
 from tests.converted import convert_files as converted_files
 
@@ -70,7 +71,7 @@ def test_the_graph_has_the_neurons_and_synapses_of_the_closed_form(
     converted_case, tmp_path
 ):
     counts, parsed_path = converted_case
-    with build_graph(parsed_path, tmp_path / "graph.h5") as graph:
+    with build_graph(read_network(parsed_path)) as graph:
         assert (graph.number_of_neurons(), graph.number_of_edges()) == counts
 
 

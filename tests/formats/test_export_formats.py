@@ -31,8 +31,9 @@ from snnb.formats.sonata import EdgePopulation, NodePopulation, write_edge_popul
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
-from snnb.graph.populations import Recording
 from snnb.io.files import sha256_of
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import Recording
 from tests.crosscheck.sanafe_file import load
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 from tests.graph.edges import all_edges
@@ -83,7 +84,8 @@ def test_names_that_are_no_names_of_files(tmp_path):
         tmp_path / "net_parsed.h5",
     )
     (tmp_path / "inner").mkdir()
-    with build_graph(parsed_path, tmp_path / "net_graph.h5") as graph:
+    path = tmp_path / "net_graph.h5"
+    with build_graph(read_network(parsed_path), path=path) as graph:
         for format in ("npz", "pynn", "sonata"):
             export(graph, format, tmp_path / "inner" / format)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -118,6 +120,8 @@ import sys
 from pathlib import Path
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import Recording
 
 assert sys.getfilesystemencoding() == "ascii"
 graph, target = map(Path, sys.argv[1:3])

@@ -13,15 +13,16 @@ from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_network import read_nir
+from snnb.network.spike_counts import SpikeCounts
 from tests.graph.listed_graphs import random_graph
 from tests.graph.networks import (
     LAYERS,
+    RECORDING,
     branched,
     counts_of,
     graph_of_model,
+    network_of_model,
     residual,
-    save,
-    save_counts,
     set_random_weights,
     varied,
 )
@@ -251,13 +252,9 @@ def test_an_output_that_does_not_spike_is_an_integrator(tmp_path, coding):
     """Read by the library, and by the package as an output that is read by its potential."""
     model = windows()
     set_random_weights(model)
-    parsed_path, counts = (
-        save(model, tmp_path / "net_parsed.h5"),
-        save_counts(tmp_path / "counts.npz", counts_of(model)),
-    )
-    path, output_coding = tmp_path / "net_graph.h5", {"out": coding}
-    with build_graph(parsed_path, path, counts=counts, coding=output_coding) as graph:
-        export(graph, "nir", tmp_path / "net.nir", origin={})
+    counts = SpikeCounts(RECORDING, counts_of(model), {"out": coding})
+    graph = build_graph(network_of_model(model, tmp_path), counts)
+    export(graph, "nir", tmp_path / "net.nir", origin={})
     document = json.loads((tmp_path / "net.nir.json").read_text())
     node = read(tmp_path / "net.nir").nodes[document["nir"]["nodes"]["out"]]
     assert type(node) is {"membrane": nir.I, "spikes": nir.IF}[coding]

@@ -7,13 +7,16 @@ import pytest
 
 from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import SynapseGraph
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SpikeCounts
 from tests.graph.networks import (
+    RECORDING,
     branched,
     counts_of,
     graph_of,
+    network_of_model,
     residual,
     save,
-    save_counts,
     save_spike_times,
     set_random_weights,
 )
@@ -35,18 +38,15 @@ def parsed_path(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def counts(model, tmp_path_factory):
-    return save_counts(
-        tmp_path_factory.mktemp("simulation") / "spike_rate_sums.npz", counts_of(model)
-    )
+def counts(model):
+    return SpikeCounts(RECORDING, counts_of(model), CODING)
 
 
 @pytest.fixture(scope="session")
 def graph_path(parsed_path, counts, tmp_path_factory):
     path = tmp_path_factory.mktemp("graph") / "net_graph.h5"
-    build_graph(
-        parsed_path, path, counts=counts, coding=CODING, pool_weight="one"
-    ).close()
+    network = read_network(parsed_path)
+    build_graph(network, counts, pool_weight="one", path=path).close()
     return path
 
 
@@ -58,9 +58,8 @@ def graph(graph_path):
 
 @pytest.fixture(scope="session")
 def weights_graph(parsed_path, tmp_path_factory):
-    with build_graph(
-        parsed_path, tmp_path_factory.mktemp("weights") / "net_graph.h5"
-    ) as opened_graph:
+    path = tmp_path_factory.mktemp("weights") / "net_graph.h5"
+    with build_graph(read_network(parsed_path), path=path) as opened_graph:
         yield opened_graph
 
 
@@ -76,16 +75,10 @@ def residual_graph(tmp_path_factory):
     ):  # a sum's neurons are not those of a layer with a kernel
         counts[name] = np.abs(counts[like]) + 1
     counts["input"] = np.rint(counts["input"])
-    saved_counts, parsed_path = (
-        save_counts(folder / "counts.npz", counts),
-        save(model, folder / "net_parsed.h5"),
-    )
-    with build_graph(
-        parsed_path,
-        folder / "net_graph.h5",
-        counts=saved_counts,
-        coding={"input": "spikes"},
-    ) as opened_graph:
+    spike_counts = SpikeCounts(RECORDING, counts, {"input": "spikes"})
+    network = network_of_model(model, folder)
+    path = folder / "net_graph.h5"
+    with build_graph(network, spike_counts, path=path) as opened_graph:
         yield opened_graph
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
-from snnb.graph.populations import Recording
+from snnb.network.spike_counts import Recording
 
 
 def random_graph(

@@ -1,14 +1,16 @@
 """Small networks as Keras writes them, and spike counts that fit them."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict
 
 import numpy as np
 
 from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.network.network import Network
-from snnb.network.read_network import write_spiking
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import Recording, SpikeCounts
 from tests.graph.recorded import LAYERS, keras, shape_of, use_recorded
 
 SPIKING = (
@@ -20,7 +22,7 @@ SPIKING = (
     "MaxPooling2D",
 )
 SAMPLES, STEPS = 4, 25
-SCALARS = {"num_samples": SAMPLES, "num_timesteps": STEPS, "warm_up": 5, "dt_ms": 1.0}
+RECORDING = Recording(num_samples=SAMPLES, num_timesteps=STEPS, warm_up=5, dt_ms=1.0)
 
 
 @use_recorded
@@ -97,7 +99,12 @@ def save(model: Any, path: Path) -> Path:
 
 def graph_of_model(model: Any, folder: Path) -> SynapseGraph:
     """The graph of a Keras model, in a folder, without spike counts."""
-    return build_graph(save(model, folder / "net_parsed.h5"), folder / "net_graph.h5")
+    return build_graph(network_of_model(model, folder), path=folder / "net_graph.h5")
+
+
+def network_of_model(model: Any, folder: Path) -> Network:
+    """The network of a Keras model, which is saved in a folder."""
+    return read_network(save(model, folder / "net_parsed.h5"))
 
 
 def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
@@ -113,28 +120,18 @@ def counts_of(model: Any, seed: int = 0) -> Dict[str, np.ndarray]:
     return counts
 
 
-def save_counts(path: Path, counts: Mapping[str, np.ndarray], **scalars: Any) -> Path:
-    with path.open("wb") as file:
-        np.savez(file, **{**SCALARS, **counts, **scalars})
-    return path
-
-
 def graph_of(
-    network: Network, folder: Path, counts=None, coding=None, **scalars: Any
+    network: Network, folder: Path, counts=None, coding=None, **recording: Any
 ) -> SynapseGraph:
     """Build the graph of a spiking network in a folder; spike counts that are not given are 0."""
     folder.mkdir(exist_ok=True)
-    parsed_path = folder / "net_parsed.h5"
-    write_spiking(network, parsed_path)
     if counts is None:
         counts = {
             volume.name: np.zeros(volume.shape)
             for volume in (network.input, *network.populations)
         }
-    saved_counts = save_counts(folder / "counts.npz", counts, **scalars)
-    return build_graph(
-        parsed_path, folder / "net_graph.h5", counts=saved_counts, coding=coding
-    )
+    spike_counts = SpikeCounts(replace(RECORDING, **recording), counts, coding or {})
+    return build_graph(network, spike_counts, path=folder / "net_graph.h5")
 
 
 def save_spike_times(graph: SynapseGraph, path: Path) -> Path:

@@ -7,7 +7,6 @@ import pytest
 from snnb.formats.request import Request
 from snnb.formats.write_export import export
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
-from snnb.graph.populations import Recording
 from snnb.mapping.cost import cost
 from snnb.mapping.limits import overfull_cores
 from snnb.mapping.partition.partition import partition
@@ -17,6 +16,7 @@ from snnb.model_files.nir_network import read_nir
 from snnb.network.geometry import count_weights
 from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
+from snnb.network.spike_counts import Recording
 from tests.formats.test_export_nir import read
 from tests.graph.edges import all_edges
 from tests.graph.networks import graph_of

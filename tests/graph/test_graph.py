@@ -13,7 +13,7 @@ from snnb.core.errors import ResourceError, UsageError
 from snnb.graph.build import build_graph
 from snnb.graph.synapse_graph import SynapseGraph, log_lines, seal
 from tests.graph.edges import all_edges
-from tests.graph.networks import LAYERS, SAMPLES, STEPS, counts_of, save
+from tests.graph.networks import LAYERS, SAMPLES, STEPS, counts_of, network_of_model
 from tests.graph.recorded import keras
 
 
@@ -133,14 +133,12 @@ def test_a_maximum_weighs_one_even_where_connections_are_parallel(tmp_path):
     source = LAYERS.Input((2, 2, 1), name="input")
     twice = LAYERS.Concatenate(axis=1)([source, source])
     model = keras.Model(source, LAYERS.MaxPooling2D((4, 1))(twice))
-    with build_graph(
-        save(model, tmp_path / "p.h5"), tmp_path / "g.h5", pool_weight="mean"
-    ) as graph:
-        assert [values.tolist() for values in all_edges(graph)[:3]] == [
-            [0, 1, 2, 3],
-            [4, 5, 4, 5],
-            [1, 1, 1, 1],
-        ]
+    graph = build_graph(network_of_model(model, tmp_path), pool_weight="mean")
+    assert [values.tolist() for values in all_edges(graph)[:3]] == [
+        [0, 1, 2, 3],
+        [4, 5, 4, 5],
+        [1, 1, 1, 1],
+    ]
 
 
 def test_networkx_has_metadata_and_codings(graph):

@@ -9,7 +9,7 @@ from snnb.conversion.rewriting import prune
 from snnb.graph.build import build_graph
 from snnb.network.keras_file import StoredLayer
 from snnb.network.network import DROPPED, Population
-from snnb.network.read_network import assemble, read_network, write_spiking
+from snnb.network.read_network import assemble
 
 SHARE = 0.6
 
@@ -71,11 +71,8 @@ def pruned_network():
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pruned") / "net_parsed.h5"
-    write_spiking(prune_zeros(pruned_network(), SHARE), path)
-    with build_graph(path, path.with_name("net_graph.h5")) as opened_graph:
-        yield opened_graph
+def graph():
+    return build_graph(prune_zeros(pruned_network(), SHARE))
 
 
 def _dense(projection):
@@ -151,7 +148,7 @@ def test_degrees_and_neighbours_are_those_of_the_other_weights(graph, tmp_path):
         )
 
 
-def test_many_neurons_in_a_row_without_synapses(tmp_path):
+def test_many_neurons_in_a_row_without_synapses():
     """More synapses than a batch holds are skipped one after the other."""
     kernel = np.full((200, 400), 0.5, np.float32)
     kernel[:100] = 0
@@ -161,24 +158,21 @@ def test_many_neurons_in_a_row_without_synapses(tmp_path):
         StoredLayer("out", "Dense", {"units": 400}, ("input",), arrays),
     ]
     network = replace(assemble(entries), zeros=DROPPED)
-    write_spiking(network, tmp_path / "net_parsed.h5")
-    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "net_graph.h5") as built:
-        (summary,) = built.summary()
-        assert (summary.edges, summary.zero_edges, summary.weight.sum) == (
-            40_000,
-            0,
-            20_000,
-        )
-        assert (summary.out_degree.min, summary.weight.min, summary.weight.max) == (
-            0,
-            0.5,
-            0.5,
-        )
+    (summary,) = build_graph(network).summary()
+    assert (summary.edges, summary.zero_edges, summary.weight.sum) == (
+        40_000,
+        0,
+        20_000,
+    )
+    assert (summary.out_degree.min, summary.weight.min, summary.weight.max) == (
+        0,
+        0.5,
+        0.5,
+    )
 
 
 def test_counts_have_as_many_synapses(graph):
-    network = read_network(graph.path.with_name("net_parsed.h5"))
-    leaving = network.fan_out()
+    leaving = prune_zeros(pruned_network(), SHARE).fan_out()
     for projection in (
         graph.projections
     ):  # of several connections between two neurons, `fan_out` counts each

@@ -4,12 +4,13 @@ import numpy as np
 
 from snnb.chips.hardware import EventFigures, Hardware, RouteFigures
 from snnb.graph.build import build_graph
+from snnb.network.spike_counts import SpikeCounts
 from tests.graph.networks import (
     LAYERS,
+    RECORDING,
     branched,
     counts_of,
-    save,
-    save_counts,
+    network_of_model,
     set_random_weights,
     varied,
 )
@@ -73,13 +74,9 @@ def make_graph(model, folder, coding="current", seed=0):
     if coding == "spikes":
         drawn_counts["input"] = np.floor(np.abs(drawn_counts["input"]))
     folder.mkdir(parents=True, exist_ok=True)
-    parsed_path, path = save(model, folder / "net_parsed.h5"), folder / "net_graph.h5"
-    return build_graph(
-        parsed_path,
-        path,
-        counts=save_counts(folder / "counts.npz", drawn_counts),
-        coding={"input": coding},
-    )
+    spike_counts = SpikeCounts(RECORDING, drawn_counts, {"input": coding})
+    network = network_of_model(model, folder)
+    return build_graph(network, spike_counts, path=folder / "net_graph.h5")
 
 
 def hardware(

@@ -14,12 +14,12 @@ from snnb.chips.hardware import Limits
 from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import UsageError
 from snnb.graph.listed import ListedGraph, ListedPopulation, write_listed
-from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.partition.partition import partition
 from snnb.mapping.traffic import MappableNetwork, count_traffic
+from snnb.network.spike_counts import Recording
 from tests.graph.edges import all_edges
 from tests.graph.listed_graphs import random_graph, with_names
 from tests.mapping.brute_force import Expected, assert_equal_figures

@@ -14,7 +14,14 @@ from snnb.mapping.partition.mtkahypar import partitions
 from snnb.mapping.partition.partition import partition
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.traffic import MappableNetwork, count_traffic
-from tests.graph.networks import LAYERS, branched, counts_of, save, save_counts
+from snnb.network.spike_counts import SpikeCounts
+from tests.graph.networks import (
+    LAYERS,
+    RECORDING,
+    branched,
+    counts_of,
+    network_of_model,
+)
 from tests.graph.recorded import keras
 from tests.mapping.networks import hardware, make_graph
 
@@ -30,16 +37,8 @@ def _with_distinct_weights(model, folder):
             for weight in model.get_weights()
         ]
     )
-    counts = save_counts(folder / "counts.npz", counts_of(model, 0))
-    parsed_path = save(model, folder / "net_parsed.h5")
-    return MappableNetwork.of(
-        build_graph(
-            parsed_path,
-            folder / "net_graph.h5",
-            counts=counts,
-            coding={"input": "current"},
-        )
-    )
+    counts = SpikeCounts(RECORDING, counts_of(model, 0), {"input": "current"})
+    return MappableNetwork.of(build_graph(network_of_model(model, folder), counts))
 
 
 def _asked_partitions(monkeypatch):

@@ -15,7 +15,7 @@ from snnb.model_files.kinds import NirSettings
 from snnb.model_files.nir_file import PARAMETERS, read_nir_graph
 from snnb.model_files.nir_network import read_nir
 from snnb.network.event_samples import InputSteps
-from snnb.network.read_network import read_network, write_spiking
+from snnb.network.read_network import read_network
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.engines.tensorflow_engine import TensorFlowEngine
 from snnb.simulation.settings import SimulationSettings
@@ -239,7 +239,7 @@ def test_a_file_of_another_kind_is_refused(content, tmp_path):
 def test_an_exported_network_spikes_as_the_converted_one(tmp_path):
     pytest.importorskip("nir")
     parsed_path = RECORDED / "parse/mini_network_parsed.h5"
-    with build_graph(parsed_path, tmp_path / "graph.h5") as graph:
+    with build_graph(read_network(parsed_path)) as graph:
         export(graph, "nir", tmp_path / "net.nir")
     converted_network, again = (
         read_network(parsed_path),
@@ -275,9 +275,8 @@ def test_paths_of_different_delays_are_several_synapses(tmp_path):
         ("if", "output"),
     ]
     net = read_nir(write(tmp_path / "net.nir", nodes, edges), NirSettings(time_step=1))
-    write_spiking(net, tmp_path / "net_parsed.h5")
-    with build_graph(tmp_path / "net_parsed.h5", tmp_path / "graph.h5") as graph:
-        assert net.fan_out()["input"].sum() == graph.number_of_edges() == 2 * 3 * 4
+    graph = build_graph(net)
+    assert net.fan_out()["input"].sum() == graph.number_of_edges() == 2 * 3 * 4
 
 
 def states_of(population, values):

@@ -13,6 +13,7 @@ from snnb.graph.synapse_graph import log_lines
 from snnb.mapping.cost import cost
 from snnb.mapping.traffic import MappableNetwork, count_traffic
 from snnb.network import geometry
+from snnb.network.spike_counts import Recording, SpikeCounts
 from snnb.report.network_sections import network_sections
 from snnb.simulation.statistics import rate_statistics
 from snnb.simulation.totals import QualitySums, Totals
@@ -81,21 +82,10 @@ def test_every_count_is_that_of_the_unique_pairs(architecture, together):
         random = np.random.default_rng(architecture[-1])
         neurons = [network.input, *network.populations]
         counts = {v.name: random.integers(0, SAMPLES * STEPS, v.shape) for v in neurons}
-        scalars = {
-            "num_samples": SAMPLES,
-            "num_timesteps": STEPS,
-            "warm_up": 0,
-            "dt_ms": 1.0,
-        }
-        np.savez(folder / "counts.npz", **counts, **scalars)
-        coding = {"input": "spikes"}
-        with build_graph(
-            folder / "r_parsed.h5",
-            folder / "g.h5",
-            counts=folder / "counts.npz",
-            coding=coding,
-        ) as graph:
-            _assert_all_state(unique_pairs(network), network, counts, graph)
+        recording = Recording(SAMPLES, STEPS, warm_up=0, dt_ms=1.0)
+        spike_counts = SpikeCounts(recording, counts, {"input": "spikes"})
+        graph = build_graph(network, spike_counts)
+        _assert_all_state(unique_pairs(network), network, counts, graph)
 
 
 def _assert_all_state(pairs, network, counts, graph):
@@ -111,7 +101,7 @@ def _assert_all_state(pairs, network, counts, graph):
     )
     found_statistics = rate_statistics(
         network,
-        Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}),
+        Totals(SAMPLES, counts, QualitySums(np.zeros(STEPS), 0, None), None, {}, []),
         STEPS,
     )
     assert found_statistics["synapses"] == synapses

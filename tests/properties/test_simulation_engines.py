@@ -248,12 +248,12 @@ def _network(architecture, path, is_rounded, toolbox):
 
 def _step_by_graph(parsed_path, frames, options):
     """Counts of the graph alone, without the output, whose spikes are random."""
-    with build_graph(parsed_path, parsed_path.with_name("graph.h5")) as graph:
-        counts = step_by_graph(graph, frames, options)
-        return {
-            population.name: counts[population.name]
-            for population in graph.populations[1:-1]
-        }
+    graph = build_graph(read_network(parsed_path))
+    counts = step_by_graph(graph, frames, options)
+    return {
+        population.name: counts[population.name]
+        for population in graph.populations[1:-1]
+    }
 
 
 def _frames(network, pictures, options, counts_spikes):
@@ -303,7 +303,7 @@ def test_all_engines_and_the_graph_count_as_the_toolbox(architecture, is_rounded
             architecture, parsed_path, is_rounded, toolbox=True
         )
         toolbox = (
-            ToolboxEngine(parsed_path, options, per_sample=True)
+            ToolboxEngine(read_network(parsed_path), options, per_sample=True)
             .simulate(pictures, 0, lambda *_: None)
             .counts
         )

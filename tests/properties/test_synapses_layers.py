@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
 from snnb.model_files.keras import keras
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import Recording, SpikeCounts
 from tests.conversion.conftest import examples
 from tests.formats.sonata import assert_indexed_as_by_libsonata
 
@@ -119,18 +121,12 @@ def graph_of(model, counts=None, **options):
     with tempfile.TemporaryDirectory() as folder:
         parsed_path = Path(folder) / "net_parsed.h5"
         if counts is not None:
-            options["counts"] = Path(folder) / "counts.npz"
-            np.savez(
-                options["counts"],
-                **counts,
-                num_samples=1,
-                num_timesteps=3,
-                warm_up=0,
-                dt_ms=1.0,
-            )
+            recording = Recording(1, num_timesteps=3, warm_up=0, dt_ms=1.0)
+            options["counts"] = SpikeCounts(recording, counts, {})
         model.save(str(parsed_path), include_optimizer=False)
         # The kernel stays readable after the folder is gone: it is mapped when first used.
-        graph = build_graph(parsed_path, Path(folder) / "net_graph.h5", **options)
+        path = Path(folder) / "net_graph.h5"
+        graph = build_graph(read_network(parsed_path), path=path, **options)
         for projection in graph.projections:
             assert all(
                 c.kernel is None or c.kernel.dtype == np.float32

@@ -1,9 +1,12 @@
 """Two engines on the same samples: what has to be the same, and what may differ by rounding."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from snnb.network.converted import ConvertedNetwork
 from snnb.network.keras_file import StoredLayer
-from snnb.network.read_network import read_network
+from snnb.network.read_network import read_network, read_networks
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import write_model
@@ -31,19 +34,29 @@ def network_of(model, folder):
     return read_network(folder / "n_parsed.h5")
 
 
-def simulate_case(case, target, settings, **changes):
-    """Simulate the samples of a case with ten classes into a directory."""
-    target.mkdir(exist_ok=True)
-    arguments = {
-        "x": case.x,
-        "y": case.y,
-        "scale": 1.0,
-        "class_names": list("abcdefghij"),
-        "num_classes": 10,
-    }
-    return simulate(
-        case.parsed, target, name="n", settings=settings, **{**arguments, **changes}
+def model_of(path, **changes):
+    """The network in a file of a parsed model, compared with the one without spikes."""
+    network, analogue = read_networks(path)
+    model = ConvertedNetwork(
+        network, analogue, output_scale=1.0, multiply_accumulates=None, fidelity=None
     )
+    return replace(model, **changes)
+
+
+def simulate_case(
+    case, target, settings, multiply_accumulates=None, output_scale=1.0, **changes
+):
+    """Simulate the samples of a case with ten classes, and write the result into a directory."""
+    target.mkdir(exist_ok=True)
+    model = model_of(
+        case.parsed,
+        multiply_accumulates=multiply_accumulates,
+        output_scale=output_scale,
+    )
+    arguments = {"x": case.x, "y": case.y, "class_names": list("abcdefghij")}
+    result = simulate(model, settings=settings, **{**arguments, **changes})
+    result.write(target, "n")
+    return result
 
 
 def run_engine(engine, network, settings, x):

@@ -15,6 +15,7 @@ from snnb.simulation.simulate import simulate
 from snnb.training.keras_model import trained_network
 from snnb.training.qcfs import QCFS, quantised
 from tests import converted as conversion
+from tests.simulation.alike import model_of
 
 LAYERS = keras.layers
 CLASSES = 4
@@ -213,26 +214,20 @@ def test_the_ann_accuracy_of_a_simulation_is_that_of_the_trained_model(
     model, x, y = trained_data
     _, fidelity = convert_model(trained_data, tmp_path, max_pool="average")
     settings = SimulationSettings(engine="event", samples=70, first=20, duration=20)
-    options_given = {
-        "name": "net",
-        "x": x,
-        "y": y,
-        "scale": 16.0,
-        "class_names": list("abcd"),
-        "num_classes": CLASSES,
-    }
+    parsed_model = model_of(tmp_path / "net_parsed.h5")
+    trained_model = replace(
+        parsed_model, analogue=trained_network(model), fidelity=fidelity
+    )
     made_of = [
         simulate(
-            tmp_path / "net_parsed.h5",
-            tmp_path,
+            compared_model,
+            x,
+            y,
             settings=settings,
-            **options_given,
-            **options,
+            scale=16.0,
+            class_names=list("abcd"),
         ).statistics
-        for options in (
-            {},
-            {"trained_network": trained_network(model), "fidelity": fidelity},
-        )
+        for compared_model in (parsed_model, trained_model)
     ]
     (right, wrong), guesses = (
         (made_of[::-1]),

@@ -12,7 +12,6 @@ from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.operations import (
     connection_sparsity,
     footprint,
-    multiply_accumulates,
 )
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.statistics import rate_statistics
@@ -34,8 +33,7 @@ def _simulate(case, folder, **changes):
     result = simulate_case(
         case, folder, SETTINGS.changed(**changes), multiply_accumulates=TRAINED
     )
-    with build_graph(case.parsed, folder / "n_graph.h5", pool_weight="one") as graph:
-        edges = all_edges(graph)[:3]
+    edges = all_edges(build_graph(case.network, pool_weight="one"))[:3]
     with np.load(folder / "spike_times.npz") as times:
         volumes = (case.network.input, *case.network.populations)
         trains = [
@@ -99,7 +97,7 @@ def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():
         6 * 5,
     ]
     network = trained_network(keras.Model(source, value))
-    assert multiply_accumulates(network) == sum(expected_lines)
+    assert network.multiply_accumulates == sum(expected_lines)
 
 
 @pytest.mark.parametrize("coding", ["constant", "poisson"])
@@ -205,7 +203,9 @@ def test_an_integer_network_has_weights_of_its_bit_width(exact):
 def test_currents_of_each_step_are_multiplied_each_time_and_silence_is_sparse(exact):
     network = exact.network
     silent = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
-    totals = Totals(SAMPLES, silent, QualitySums(np.zeros(STEPS), 0, None), None, {})
+    totals = Totals(
+        SAMPLES, silent, QualitySums(np.zeros(STEPS), 0, None), None, {}, []
+    )
     once, always = (
         rate_statistics(network, totals, STEPS, currents) for currents in (1, STEPS)
     )

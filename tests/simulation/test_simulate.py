@@ -7,13 +7,16 @@ import h5py
 import numpy as np
 import pytest
 
+from snnb.conversion.rewriting import spiking_output
 from snnb.core.errors import InputError
 from snnb.io.text import read_document
 from snnb.model_files.keras import keras
 from snnb.network.keras_file import StoredLayer
 from snnb.network.read_network import assemble
+from snnb.network.spike_counts import SUMS, SpikeCounts
 from snnb.simulation.engines.event.event_engine import EventEngine
 from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
+from snnb.simulation.simulate import simulate
 from snnb.simulation.statistics import SimulationStatistics
 from snnb.training.keras_model import write_model
 from tests.simulation.alike import run_engine, simulate_case, spike_trains
@@ -217,7 +220,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained_case):
     case = dataclasses.replace(trained_case, parsed=tmp_path / "copy_parsed.h5")
     settings = SETTINGS.changed(duration=200)
     result = simulate_case(
-        case, tmp_path, settings, num_classes=None, class_names=[], output_scale=2.0
+        case, tmp_path, settings, reconstructs=True, output_scale=2.0
     )
     said = _json(tmp_path)
     assert result.statistics.ann_accuracy is None
@@ -238,7 +241,7 @@ def test_a_reconstruction_is_measured_by_its_error(tmp_path, trained_case):
 def test_refusals(trained_case, tmp_path):
     cases = [
         ({"x": trained_case.x[:, :7]}, r"\(7, 8, 1\)"),
-        ({"num_classes": 11}, "10 neurons"),
+        ({"class_names": list("abcdefghijk")}, "10 neurons"),
     ]
     for changes, keyword in cases:
         with pytest.raises(InputError, match=keyword) as error_info:
@@ -284,3 +287,41 @@ def test_without_dask_one_line_says_how_to_get_it(monkeypatch):
                 has_windows=False,
                 is_pruned=False,
             )
+
+
+@pytest.mark.parametrize("output", ["softmax", "membrane"])
+def test_predictions_have_the_quoted_accuracy(trained_case, output):
+    settings = SETTINGS.changed(output=output)
+    result = simulate(
+        trained_case.network, trained_case.x, trained_case.y, settings=settings
+    )
+    labels = trained_case.y[: settings.samples]
+    assert result.outputs.shape == (settings.samples, 10)
+    assert result.accuracy == (result.predictions == labels).mean()
+    assert result.accuracy == result.statistics.readout_accuracy
+
+
+def test_a_sample_without_output_spikes_has_no_class(trained_case):
+    network = spiking_output(trained_case.network, trained_case.x[:100], 20)
+    settings = SimulationSettings(samples=50, duration=3)
+    result = simulate(network, trained_case.x, trained_case.y, settings=settings)
+    silent = ~result.outputs.any(axis=1)
+    assert 0 < silent.sum() < 50
+    assert (result.predictions[silent] == -1).all()
+    assert result.accuracy == (result.predictions == trained_case.y[:50]).mean()
+    assert result.accuracy == result.statistics.snn_accuracy
+
+
+def test_without_labels_only_the_accuracy_is_missing(trained_case, tmp_path):
+    case = trained_case
+    labelled_result = simulate(case.network, case.x, case.y, settings=SETTINGS)
+    result = simulate(case.network, case.x, settings=SETTINGS)
+    assert result.accuracy is None
+    np.testing.assert_array_equal(result.predictions, labelled_result.predictions)
+    result.write(tmp_path, "n")
+    counts = SpikeCounts.read(
+        tmp_path / SUMS, case.network.volume_names, result.counts.coding
+    )
+    assert counts.recording == labelled_result.counts.recording
+    for name, rates in labelled_result.counts.rates.items():
+        np.testing.assert_array_equal(counts.rates[name], rates)

@@ -11,7 +11,7 @@ from snnb.network.event_samples import EventSamples, Steps, write_samples
 from snnb.network.layers import Dense, Flatten
 from snnb.network.network import Network, Population, Projection, Reindexed, Volume
 from snnb.network.neuron import Neuron
-from snnb.network.read_network import SPIKING, write_network
+from snnb.network.read_network import SPIKING, read_network, write_network
 from snnb.simulation.settings import SimulationSettings
 from snnb.simulation.simulate import simulate
 from tests.simulation.alike import spike_trains
@@ -93,15 +93,10 @@ def case(tmp_path):
 def run(case, target, settings=SETTINGS, **changes):
     target.mkdir()
     parsed_case, x = case
-    arguments = {
-        "x": x,
-        "y": Y,
-        "scale": 1.0,
-        "class_names": list("abc"),
-        "num_classes": 3,
-        **changes,
-    }
-    result = simulate(parsed_case, target, name="n", settings=settings, **arguments)
+    arguments = {"x": x, "y": Y, "class_names": list("abc"), **changes}
+    network = read_network(parsed_case)
+    result = simulate(network, settings=settings, **arguments)
+    result.write(target, "n")
     return result, {path.stem: dict(np.load(path)) for path in target.glob("*.npz")}
 
 
@@ -209,7 +204,7 @@ def test_other_samples_and_classes_are_refused(case, tmp_path):
     with pytest.raises(
         InputError, match="layer out has 4 neurons, but there are 5 classes"
     ):
-        run(case(), tmp_path / "classes", num_classes=5)
+        run(case(), tmp_path / "classes", class_names=list("abcde"))
     parsed_path, x = case()
     x.shape = (3, 4, 1)
     with pytest.raises(

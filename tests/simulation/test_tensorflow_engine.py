@@ -43,7 +43,7 @@ def test_counts_are_the_toolboxs(request, name, change):
     )
     counts = simulate_engine(TensorFlowEngine, case, settings)[0].counts
     reference = (
-        ToolboxEngine(case.parsed, settings, per_sample=True)
+        ToolboxEngine(case.network, settings, per_sample=True)
         .simulate(case.x[:70], 0, lambda *_: None)
         .counts
     )
@@ -62,7 +62,7 @@ def test_sums_of_the_toolbox_are_reproducible_and_no_sample_is_lost_or_counted_t
 
     def run(settings, **options):
         outputs = []
-        engine = ToolboxEngine(trained_case.parsed, settings, **options)
+        engine = ToolboxEngine(trained_case.network, settings, **options)
         return engine.simulate(
             trained_case.x[:23], 0, lambda spikes, _: outputs.append(spikes)
         ).counts, outputs

@@ -6,7 +6,7 @@ or rounded.
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping, Optional, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from snnb.conversion.rewriting import (
 from snnb.core.errors import VerificationError
 from snnb.core.progress import Progress, silent
 from snnb.forward.analogue import VERIFIED_SAMPLES, Analogue, compare_outputs
+from snnb.network.converted import ConvertedNetwork
 from snnb.network.fidelity import Change, Fidelity
 from snnb.network.layers import AveragePooling2D, configured
 from snnb.network.network import DROPPED, Network
@@ -49,11 +50,12 @@ MORE_WEIGHTS = 1.5
 # Time steps for the choice of the scale factor of spikes in place of a softmax
 OUTPUT_STEPS = 100
 DEFAULT_SETTINGS = ConversionSettings()
+M = TypeVar("M", bound=ConvertedNetwork)
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """Result of a conversion."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Conversion(ConvertedNetwork):
+    """Result of a conversion: the network to simulate, and how it was made."""
 
     parsed: Network  # normalised, in place of the trained network
     # Calibrated, pruned, rounded or of quantised activations; None: `parsed` is
@@ -167,6 +169,11 @@ def convert(
     for name in linear_ends(parsed_network):
         negative_shares[name] = activity.negative_shares[name]
     return Conversion(
+        network=spiking or network,
+        analogue=trained_network if averages else network,
+        output_scale=unit_of_output(factors),
+        multiply_accumulates=trained_network.multiply_accumulates,
+        fidelity=None,
         parsed=network,
         spiking=spiking,
         largest_difference=largest_difference,
@@ -177,6 +184,18 @@ def convert(
         changes=changes,
         calibration=layers,
     )
+
+
+def with_spiking_output(model: M, x_norm: np.ndarray, steps: int) -> M:
+    """Replace a softmax output by neurons that spike, for a number of time steps."""
+    if model.network.output.activation != "softmax":
+        return model
+    return replace(model, network=spiking_output(model.network, x_norm, steps))
+
+
+def unit_of_output(scale_factors: Mapping[str, float]) -> float:
+    """Return the activation of the last layer that corresponds to a firing rate of 1."""
+    return [1.0, *scale_factors.values()][-1]
 
 
 def _outputs_without_levels(network: TrainedNetwork, x: np.ndarray) -> np.ndarray:

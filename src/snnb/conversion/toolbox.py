@@ -15,7 +15,12 @@ from snntoolbox.conversion.utils import normalize_parameters
 from snntoolbox.parsing.model_libs.keras_input_lib import ModelParser
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.convert import Conversion, check_outputs, with_averages
+from snnb.conversion.convert import (
+    Conversion,
+    check_outputs,
+    unit_of_output,
+    with_averages,
+)
 from snnb.conversion.normalise import with_weights
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.errors import InputError, first_line
@@ -108,6 +113,11 @@ def convert_with_toolbox(
         "MaxPooling2D"
     )
     return Conversion(
+        network=network,
+        analogue=trained_network if averages else network,
+        output_scale=unit_of_output(scale_factors),
+        multiply_accumulates=trained_network.multiply_accumulates,
+        fidelity=None,
         parsed=network,
         spiking=network if has_toolbox_rule else None,
         largest_difference=largest_difference,

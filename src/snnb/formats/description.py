@@ -25,12 +25,13 @@ from pydantic import BaseModel, ValidationError
 from snnb.core.errors import DamagedError, UsageError
 from snnb.formats.request import Format, Request
 from snnb.graph.listed import ListedGraph, ListedPopulation
-from snnb.graph.populations import Coding, GraphPopulation, Recording
+from snnb.graph.populations import Coding, GraphPopulation
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.text import JsonValue
 from snnb.network.layers import MaxPooling2D
 from snnb.network.neuron import CURRENT_LIMIT, FRACTION, SUM_LIMIT
+from snnb.network.spike_counts import Recording
 from snnb.version import __version__
 
 SCHEMA = 2

@@ -14,7 +14,7 @@ from snnb.core.errors import DamagedError, InputError
 from snnb.graph.connection import ranges
 from snnb.graph.listed import EDGES, RATE_UNIT, as_integers, check_spikes
 from snnb.graph.neuron_names import fault_of_names
-from snnb.graph.populations import CODINGS, GraphPopulation, Recording
+from snnb.graph.populations import CODINGS, GraphPopulation
 from snnb.graph.projection import ListedProjection
 from snnb.graph.synapse_graph import (
     EDGE_UNIT,
@@ -29,6 +29,7 @@ from snnb.io.files import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, reading, whole, write_array, writing
 from snnb.io.text import is_name
 from snnb.network.geometry import PADDING
+from snnb.network.spike_counts import Recording
 
 
 def recognises(path: Path) -> bool:

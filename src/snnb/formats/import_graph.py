@@ -39,9 +39,9 @@ from snnb.graph.listed import (
     merged_note,
     write_listed,
 )
-from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.io.files import refuse_special, sha256_of
+from snnb.network.spike_counts import Recording
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
 
 DT_MS = 1.0  # of a time step, where the file does not state it

@@ -13,9 +13,9 @@ import numpy as np
 from snnb.core.errors import DamagedError
 from snnb.graph.listed import MOST_SPIKES, ListedGraph, spikes_fault
 from snnb.graph.neuron_names import missing_names, named_values
-from snnb.graph.populations import Recording
 from snnb.io.npy import load_array
 from snnb.io.text import read_lines
+from snnb.network.spike_counts import Recording
 
 MOST_DIGITS = 18  # of a number that fits into 64 bits
 NAME_VALUE = "give a text file with a row `name value` for each, such as"

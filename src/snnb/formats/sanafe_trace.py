@@ -15,7 +15,7 @@ from snnb.core.errors import DamagedError
 from snnb.core.options import MOST
 from snnb.formats.rates import MOST_DIGITS, Rates, refuse_numbers
 from snnb.graph.listed import ListedGraph
-from snnb.graph.populations import Recording
+from snnb.network.spike_counts import Recording
 
 HEADER = b"neuron,timestep"
 NOT_LOGGED = "neurons whose spikes SANA-FE has not logged (log_spikes) count as silent"

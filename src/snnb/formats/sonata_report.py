@@ -15,8 +15,8 @@ import numpy as np
 from snnb.core.errors import DamagedError, InputError
 from snnb.formats.rates import Rates, refuse_numbers
 from snnb.graph.listed import EDGES, ListedGraph
-from snnb.graph.populations import Recording
 from snnb.io.hdf5 import read_rows, reading
+from snnb.network.spike_counts import Recording
 
 UNNAMED = ("node_ids", "gids")  # datasets of spikes of a population without a name
 NO_STEPS = (

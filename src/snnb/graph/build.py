@@ -1,18 +1,18 @@
-"""Build MODEL_graph.h5 from a parsed model and the spike counts of a simulation."""
+"""Build the graph of a network and the spike counts of a simulation."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import h5py
 import numpy as np
 
 from snnb.core.progress import Progress, silent
 from snnb.graph.connection import index_dtype
-from snnb.graph.populations import RECORDING, Recording
 from snnb.graph.synapse_graph import (
     FORMAT,
+    IN_MEMORY,
     USER_BLOCK,
     VERSION,
     SynapseGraph,
@@ -20,81 +20,97 @@ from snnb.graph.synapse_graph import (
     seal,
     weighting,
 )
-from snnb.io.files import atomic_path, sha256_of
+from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array, writing
-from snnb.io.npy import load_archive
+from snnb.io.memory_group import MemoryGroup
 from snnb.network.geometry import PADDING, Axis
 from snnb.network.network import INPUT, Network, Population, Units
-from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SpikeCounts
+
+Group = Union[h5py.Group, MemoryGroup]
+
+
+class Provenance(NamedTuple):
+    """SHA-256 of the files that a graph is made from."""
+
+    parsed_sha256: str
+    counts_sha256: Optional[str] = None  # None without spike counts
 
 
 def build_graph(
-    parsed_file: Path,
-    target: Path,
+    network: Network,
+    counts: Optional[SpikeCounts] = None,
     *,
-    counts: Optional[Path] = None,
-    coding: Optional[Mapping[str, str]] = None,
     pool_weight: str = "mean",
+    path: Optional[Path] = None,
+    provenance: Optional[Provenance] = None,
     progress: Progress = silent,
 ) -> SynapseGraph:
-    """Write the graph of a parsed model (MODEL_parsed.h5), and open it.
+    """Build the graph of the synapses of a network.
 
-    The file appears when it is complete. `counts` is spike_rate_sums.npz of a
-    simulation; without it the graph has weights only (edge = weight). `coding` is the
-    coding of populations (`sim_accuracies.json`), by default `current` for the input
-    and `spikes` for other populations. `pool_weight` is the weight of average-pooling
-    synapses: `mean`, 1 / (taps in the window), as simulated, or `one`, as in
-    snnbuilder's graphs.
+    Parameters
+    ----------
+    network : Network
+    counts : SpikeCounts, optional
+        Of a simulation; without them the graph has weights only (edge = weight).
+    pool_weight : {"mean", "one"}
+        Weight of average-pooling synapses: 1 / (taps in the window), as simulated, or
+        1, as in snnbuilder's graphs.
+    path : Path, optional
+        File to write; it appears when it is complete. By default the graph is in
+        memory, and shares its kernels with the network.
+    provenance : Provenance, optional
+        Hashes of the files that the arguments were read from.
     """
-    network = read_network(parsed_file)
-    names = [volume.name for volume in (network.input, *network.populations)]
-    recording = arrays = None
-    if counts is not None:
-        keys = [*RECORDING, *names]
-        arrays = load_archive(counts, names=keys, must=keys)
-        recording = Recording(
-            num_samples=int(arrays["num_samples"].item()),
-            num_timesteps=int(arrays["num_timesteps"].item()),
-            warm_up=int(arrays["warm_up"].item()),
-            dt_ms=float(arrays["dt_ms"].item()),
-        )
-    if network.windowed and recording is not None:
-        network = network.separated(recording.num_timesteps)
-    with atomic_path(target, force=True) as temporary:
+    if network.windowed and counts is not None:
+        network = network.separated(counts.recording.num_timesteps)
+    attributes = _graph_attributes(network, counts, pool_weight, provenance)
+    if path is None:
+        store = MemoryGroup(str(IN_MEMORY))
+        store.attrs.update(attributes)
+        _write_populations(store, network, counts, pool_weight, progress)
+        return SynapseGraph(IN_MEMORY, store)
+    with atomic_path(path, force=True) as temporary:
         with writing(temporary, userblock_size=USER_BLOCK) as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION
-            file.attrs["pool_weight"] = pool_weight
-            file.attrs["parsed_sha256"] = sha256_of(parsed_file)
-            unit = "currents" if network.trained_spiking else "thresholds"
-            edge_unit = unit if recording is None else f"{unit} per time step"
-            file.attrs["edge_unit"] = edge_unit
-            if counts is not None and recording is not None:
-                file.attrs["counts_sha256"] = sha256_of(counts)
-                file.attrs["rate_unit"] = "spikes per time step"
-                file.attrs.update(**asdict(recording))
-            if network.weight_bits is not None:
-                file.attrs["weight_bits"] = network.weight_bits
-                file.attrs["pixel"] = network.pixel
-            if network.zeros is not None:
-                file.attrs["zeros"] = network.zeros
-            _write_populations(
-                file,
-                network,
-                arrays,
-                coding or {},
-                pool_weight,
-                progress,
-            )
+            file.attrs.update(attributes)
+            _write_populations(file, network, counts, pool_weight, progress)
         seal(temporary)
-    return SynapseGraph.open(target)
+    return SynapseGraph.open(path)
+
+
+def _graph_attributes(
+    network: Network,
+    counts: Optional[SpikeCounts],
+    pool_weight: str,
+    provenance: Optional[Provenance],
+) -> Dict[str, object]:
+    """Return the attributes of a graph, in the order in which they are written."""
+    attributes: Dict[str, object] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "pool_weight": pool_weight,
+    }
+    if provenance is not None:
+        attributes["parsed_sha256"] = provenance.parsed_sha256
+    unit = "currents" if network.trained_spiking else "thresholds"
+    attributes["edge_unit"] = unit if counts is None else f"{unit} per time step"
+    if counts is not None:
+        if provenance is not None:
+            attributes["counts_sha256"] = provenance.counts_sha256
+        attributes["rate_unit"] = "spikes per time step"
+        attributes.update(asdict(counts.recording))
+    if network.weight_bits is not None:
+        attributes["weight_bits"] = network.weight_bits
+        attributes["pixel"] = network.pixel
+    if network.zeros is not None:
+        attributes["zeros"] = network.zeros
+    return attributes
 
 
 def _write_populations(
-    file: h5py.Group,
+    file: Group,
     network: Network,
-    counts: Optional[Mapping[str, np.ndarray]],
-    coding: Mapping[str, str],
+    counts: Optional[SpikeCounts],
     pool_weight: str,
     progress: Progress,
 ) -> None:
@@ -113,7 +129,7 @@ def _write_populations(
         group.attrs["shape"] = np.array(volume.shape, np.int64)
         group.attrs["first_id"] = int(first_ids[number])
         if counts is not None:
-            _write_counts(group, volume.name, counts[volume.name], coding)
+            _write_counts(group, volume.name, counts)
         if isinstance(volume, Population):
             units = network.units(volume)
             _write_potentials(group, volume, units)
@@ -136,20 +152,19 @@ def _write_populations(
 
 
 def _write_counts(
-    group: h5py.Group,
+    group: Group,
     name: str,
-    counts: np.ndarray,
-    coding: Mapping[str, str],
+    counts: SpikeCounts,
 ) -> None:
     """Write the spike counts of a population as int64, a current as float64."""
     is_input = name == INPUT
     default_coding = "current" if is_input else "spikes"
-    group.attrs["coding"] = coding.get(name, default_coding)
+    group.attrs["coding"] = counts.coding.get(name, default_coding)
     kind = np.float64 if is_input else np.int64
-    write_array(group, "spike_count", counts.astype(kind, copy=False))
+    write_array(group, "spike_count", counts.counts[name].astype(kind, copy=False))
 
 
-def _write_potentials(group: h5py.Group, population: Population, units: Units) -> None:
+def _write_potentials(group: Group, population: Population, units: Units) -> None:
     """Write threshold, initial potential and window of a population that has them."""
     if population.integer_threshold is not None:
         write_array(group, "threshold", population.integer_threshold)
@@ -160,7 +175,7 @@ def _write_potentials(group: h5py.Group, population: Population, units: Units) -
         group.attrs["window"] = np.array(population.window, np.int64)
 
 
-def _write_biases(group: h5py.Group, population: Population, units: Units) -> None:
+def _write_biases(group: Group, population: Population, units: Units) -> None:
     """Write biases and neuron model of a population that has them."""
     if population.bias is not None:
         write_array(group, "bias", population.bias / units.bias)
@@ -176,7 +191,7 @@ def _write_biases(group: h5py.Group, population: Population, units: Units) -> No
 
 
 def _write_connections(
-    file: h5py.Group,
+    file: Group,
     number: int,
     population: Population,
     ids: Sequence[np.ndarray],
@@ -237,7 +252,7 @@ def _write_connections(
     return sorted(senders)
 
 
-def _write_axis(group: h5py.Group, name: str, axis: Axis) -> None:
+def _write_axis(group: Group, name: str, axis: Axis) -> None:
     """Write the triples of an axis: int32, shape (triples, 3)."""
     triples = np.stack([axis.input, axis.output, axis.tap], axis=1)
     write_array(group, name, triples.astype("<i4"))

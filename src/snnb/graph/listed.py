@@ -15,7 +15,6 @@ from snnb.core.machine import mapped_zeros
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.graph.connection import index_dtype, offsets_of, ranges
 from snnb.graph.neuron_names import fault_of_names, ids_by_label, write_names
-from snnb.graph.populations import Recording
 from snnb.graph.synapse_graph import (
     EDGE_UNIT,
     FORMAT,
@@ -29,6 +28,7 @@ from snnb.io.files import atomic_path
 from snnb.io.hdf5 import write_array, writing
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume
+from snnb.network.spike_counts import Recording
 
 EDGES = 1 << 22  # edges in memory at a time
 FINITE = "give finite numbers, at most 3.4e38"  # the largest number of float32

@@ -1,6 +1,6 @@
 """Populations of neurons, and the attributes of each neuron."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Iterator, Optional, Sequence, Tuple
 
@@ -12,6 +12,7 @@ from snnb.graph.neuron_names import read_names
 from snnb.io.hdf5 import whole
 from snnb.network.network import Volume
 from snnb.network.neuron import Neuron, NeuronOptions, Normalised, converted_neuron
+from snnb.network.spike_counts import Recording
 
 # `current`: a constant input, whose rate is a mean current and whose traffic is 0.
 # `random`: a softmax layer, whose spikes are random. `membrane`: an output that does
@@ -28,36 +29,6 @@ def to_integers(shares: np.ndarray, unit: np.ndarray) -> np.ndarray:
     Float32, exact below 2²³.
     """
     return np.rint(shares.astype(np.float64) * unit).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Samples and time steps in which spikes were counted."""
-
-    num_samples: int
-    num_timesteps: int  # counted in each sample
-    warm_up: int  # time steps before them, in which no spikes were counted
-    dt_ms: float  # time step in milliseconds
-
-    @property
-    def steps(self) -> int:
-        """Time steps over all samples."""
-        return self.num_samples * self.num_timesteps
-
-    def rate_scale(self, unit: str) -> float:
-        """Return the factor from spikes per time step to spikes per `unit`.
-
-        `unit` is `step`, `hz` or `sample`.
-        """
-        scales = {
-            "step": 1.0,
-            "hz": 1000.0 / self.dt_ms,
-            "sample": float(self.num_timesteps),
-        }
-        return scales[unit]
-
-
-RECORDING = tuple(field.name for field in fields(Recording))  # names in files
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ The format is described in docs/graph-format.md.
 import hashlib
 import json
 import math
+import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import (
@@ -21,6 +22,7 @@ from typing import (
     Sequence,
     Tuple,
     Type,
+    Union,
 )
 
 import h5py
@@ -40,10 +42,8 @@ from snnb.graph.neuron_names import labels_of
 from snnb.graph.populations import (
     POOL_WEIGHTS,
     RATE_UNITS,
-    RECORDING,
     GraphPopulation,
     Nodes,
-    Recording,
     to_integers,
 )
 from snnb.graph.projection import (
@@ -56,12 +56,15 @@ from snnb.graph.projection import (
     repeats,
     summarize,
 )
-from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, open_file, whole
+from snnb.io.files import atomic_path
+from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, open_file, whole, writing
+from snnb.io.memory_group import MemoryGroup
 from snnb.io.text import html_table
 from snnb.network.geometry import Geometry
 from snnb.network.layers import LAYER_KINDS, Layer, configured
 from snnb.network.network import DROPPED
 from snnb.network.neuron import Neuron
+from snnb.network.spike_counts import RECORDING, Recording
 
 if TYPE_CHECKING:
     import networkx
@@ -71,6 +74,7 @@ NETWORKX_LIMIT = 2_000_000  # nodes and edges
 FORMAT = "snnb synapse graph"
 VERSION = 1
 USER_BLOCK = 512
+IN_MEMORY = Path("graph in memory")  # stands for the path of a graph without a file
 # Where a file with spike counts does not state it
 EDGE_UNIT = "thresholds per time step"
 
@@ -82,11 +86,13 @@ class SynapseGraph:
 
     The file contains kernels instead of edges, or lists of edges. Edges are generated
     on demand, always in the same order: projection after projection, within each by
-    source, then target. Open it with `SynapseGraph.open`.
+    source, then target. Open a file with `SynapseGraph.open`, or build a graph in
+    memory with `snnb.build_graph`.
 
     Attributes
     ----------
     path : Path
+        File of the graph; `graph in memory` if it has none.
     populations : tuple of GraphPopulation
         The inputs first, then the spiking layers in network order.
     inputs, layers : tuple of GraphPopulation
@@ -109,7 +115,7 @@ class SynapseGraph:
     def __init__(
         self,
         path: Path,
-        file: h5py.File,  # noqa: TID251
+        file: Union[h5py.File, MemoryGroup],  # noqa: TID251
         pool_weight: Optional[str] = None,
         integers: bool = False,
     ) -> None:
@@ -214,6 +220,36 @@ class SynapseGraph:
             )
         pool_weight = str(self.attributes["pool_weight"])
         return SynapseGraph(self.path, self._file, pool_weight, integers=True)
+
+    def write(self, path: Union[str, Path]) -> None:
+        """Write the graph as MODEL_graph.h5, which `SynapseGraph.open` reads.
+
+        The file appears when it is complete.
+
+        Parameters
+        ----------
+        path : str or Path
+            An existing file is replaced.
+
+        Raises
+        ------
+        UsageError
+            The weights are those of `with_pool_weight` or `with_integers`; write the
+            graph on which the method was called.
+        """
+        pool_weight = self.attributes.get("pool_weight")
+        if self.integers or pool_weight != self._file.attrs.get("pool_weight"):
+            raise UsageError(
+                f"{self.path}: the weights are not the stored ones; write the graph on "
+                "which with_pool_weight or with_integers was called"
+            )
+        with atomic_path(Path(path), force=True) as temporary:
+            if isinstance(self._file, MemoryGroup):
+                with writing(temporary, userblock_size=USER_BLOCK) as file:
+                    self._file.write(file)
+                seal(temporary)
+            else:
+                shutil.copyfile(self.path, temporary)
 
     def close(self) -> None:
         """Close the file."""

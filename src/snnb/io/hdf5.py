@@ -278,8 +278,10 @@ _maps: "WeakValueDictionary[Tuple[int, ...], mmap.mmap]" = (
 )  # while an array needs them
 
 
-def mapped_array(dataset: h5py.Dataset) -> np.ndarray:
+def mapped_array(dataset: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
+    if isinstance(dataset, np.ndarray):
+        return dataset
     offset, descriptor = dataset.id.get_offset(), dataset.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
         return whole(dataset)

@@ -239,7 +239,7 @@ class Units(NamedTuple):
     bias: np.ndarray  # also of the initial potential
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """Volumes in network order, the input first.
 
@@ -258,6 +258,10 @@ class Network:
     # Value of a pixel of 1: 255 in an integer network of byte pictures
     pixel: int = 1
 
+    def __repr__(self) -> str:
+        layers = f"{len(self.populations)} populations, {self.neurons:,} neurons"
+        return f"<Network {self.input.shape} → {self.output.shape}: {layers}>"
+
     @property
     def input(self) -> Volume:
         """The input's neurons."""
@@ -267,6 +271,11 @@ class Network:
     def populations(self) -> List[Population]:
         """The spiking populations, in network order."""
         return [volume for volume in self.volumes if isinstance(volume, Population)]
+
+    @property
+    def volume_names(self) -> List[str]:
+        """Names of the input and the populations, in network order."""
+        return [self.input.name, *(population.name for population in self.populations)]
 
     @property
     def output(self) -> Population:

@@ -4,12 +4,19 @@ Kinds, settings and weights have Keras's names.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from snnb.network.geometry import Shape
-from snnb.network.layers import BatchNormalization, InputLayer, KerasLayer
+from snnb.network.geometry import PADDING, Shape
+from snnb.network.layers import (
+    BatchNormalization,
+    InputLayer,
+    KerasLayer,
+    Layer,
+    Reindexing,
+    SeparableConv2D,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,7 @@ class TrainedLayer:
         return cls(name, layer, names, shape, weights or {})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedNetwork:
     """Layers in topological order: the input first, the output last."""
 
@@ -81,6 +88,10 @@ class TrainedNetwork:
                 network_layers.append(layer)
         return cls(tuple(network_layers[::-1]))
 
+    def __repr__(self) -> str:
+        layers = f"{len(self.layers)} layers, {self.weights:,} weights"
+        return f"<TrainedNetwork {self.input.shape} → {self.output.shape}: {layers}>"
+
     @property
     def input(self) -> TrainedLayer:
         """The input."""
@@ -98,6 +109,34 @@ class TrainedNetwork:
         for layer in self.layers:
             count += sum(array.size for array in layer.weights.values())
         return count
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Multiply-accumulates of an inference: one for each weight of a value.
+
+        Poolings and sums of branches multiply nothing, batch normalisation is part of
+        the weights, and zeros of a padding are not multiplied.
+        """
+        values: Dict[str, np.ndarray] = {}  # by layer, in its shape: 0, or PADDING
+        n_multiplications = 0
+        for layer in self.layers:
+            inputs = [values[name] for name in layer.inputs]
+            if isinstance(layer.layer, Reindexing):
+                values[layer.name] = layer.layer.apply(inputs)
+                continue
+            values[layer.name] = np.zeros(layer.shape, np.int8)
+            parts: List[Layer] = []
+            if isinstance(layer.layer, SeparableConv2D):
+                parts = [layer.layer.depthwise(), layer.layer.pointwise()]
+            elif isinstance(layer.layer, Layer) and layer.layer.KERNEL is not None:
+                parts = [layer.layer]
+            for part in parts:
+                part_input = inputs[0]
+                geometry = part.geometry(part_input.shape)
+                is_value = part_input.reshape(geometry.input_volume) != PADDING
+                n_multiplications += int(geometry.fan_in(is_value).sum())
+                inputs = [np.zeros(geometry.shape, np.int8)]
+        return n_multiplications
 
     def by_name(self) -> Dict[str, TrainedLayer]:
         """Return the layers by name."""

@@ -466,7 +466,7 @@ def simulated_files(
     run: RunDirectory, stamp: str
 ) -> Tuple[SimulationStatistics, Dict[str, np.ndarray]]:
     """Return the statistics of a simulation, and the spike counts by population of `spike_rate_sums.npz`."""
-    from snnb.simulation.files import SUMS
+    from snnb.network.spike_counts import SUMS
 
     folder = run.directory_of("simulate", stamp)
     accuracies, sums = (

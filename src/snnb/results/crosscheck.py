@@ -31,7 +31,10 @@ from snnb.io.files import sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import Document
 from snnb.mapping.time_costs import RecordedSteps
+from snnb.network.converted import ConvertedNetwork
 from snnb.network.event_samples import EventSamples
+from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SUMS
 from snnb.network.spike_times import SPIKE_TIMES
 from snnb.results.export import (
     SAMPLES,
@@ -42,7 +45,7 @@ from snnb.results.export import (
     simulated_by,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SUMS, read_spikes
+from snnb.simulation.files import read_spikes
 from snnb.stages import simulate as simulation
 from snnb.stages.graph import WEIGHTS, graph_file
 from snnb.stages.missing_packages import extra_named
@@ -358,13 +361,12 @@ def simulate_again(
         "scheduler": None,
     }
     settings = record.params.changed(**alone)
-    simulation.simulate_samples(
-        run,
-        unaltered(run, simulation.parsed_file(run, stamp)),
-        target,
-        settings,
-        progress=progress,
+    network = read_network(unaltered(run, simulation.parsed_file(run, stamp)))
+    result = simulation.simulate_run(
+        run, ConvertedNetwork.of(network), settings, progress
     )
+    assert result.spike_times is not None
+    result.spike_times.write(target / SPIKE_TIMES)
     return target / SPIKE_TIMES
 
 

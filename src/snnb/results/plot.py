@@ -11,11 +11,12 @@ from snnb.io.figures import Figure, styled
 from snnb.io.npy import load_archive
 from snnb.io.text import read_document, read_text
 from snnb.network.read_network import read_network
+from snnb.network.spike_counts import SUMS
 from snnb.plots.simulation import plot_quality, plot_raster, plot_rates
 from snnb.plots.training import plot_training
 from snnb.results.compare import simulated_files
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.files import SUMS, read_spikes
+from snnb.simulation.files import read_spikes
 from snnb.stages.simulate import in_force
 from snnb.stages.stage import unaltered
 from snnb.training.history import METRICS_FILE, EpochMetrics, TrainingMetrics

@@ -10,7 +10,6 @@ interrupted sweep continues. The options of the run do not change.
 """
 
 import re
-import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
@@ -317,22 +316,22 @@ def _chip_cost(
     from snnb.mapping.map_network import map_network
     from snnb.mapping.traffic import MappableNetwork
     from snnb.network.read_network import read_network
-    from snnb.simulation.files import SUMS
+    from snnb.network.spike_counts import SUMS, SpikeCounts
 
     folder = run.path / run.directory_of(simulate.KIND.name, stamp)
     parsed_path = folder / run.parsed_name
     coding = read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)
     name = label_of_chip(chip.name, hardware)
+    network = read_network(parsed_path)
     if isinstance(chip, LayerHardware):
-        assignment = assign_layers(read_network(parsed_path), chip)
+        assignment = assign_layers(network, chip)
         if assignment.reason is not None:
             say(f"sweep: {assignment.reason}")
             return ChipCost(chip=name, note=assignment.reason)
         return ChipCost(chip=name, cores=len(set(assignment.core)), chips=1)
-    with tempfile.TemporaryDirectory() as scratch, build_graph(
-        parsed_path, Path(scratch) / "graph.h5", counts=folder / SUMS, coding=coding
-    ) as graph:
+    counts = SpikeCounts.read(folder / SUMS, network.volume_names, coding)
+    with build_graph(network, counts) as graph:
         try:
             with bar("map") as progress:
                 cost = map_network(

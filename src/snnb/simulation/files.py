@@ -1,4 +1,4 @@
-"""Files of a simulation: spike counts, spike times and the simulated network."""
+"""Files of a simulation: spike times and the simulated network."""
 
 from pathlib import Path
 from typing import Dict, Optional, Union
@@ -7,66 +7,13 @@ import numpy as np
 
 from snnb.core.errors import InputError
 from snnb.io.hdf5 import writing
-from snnb.network.event_samples import EventSamples
 from snnb.network.network import Network
 from snnb.network.read_network import write_network
 from snnb.network.spike_times import SPIKE_TIMES, read_spike_times
-from snnb.simulation.job import SimulationJob
 from snnb.simulation.settings import SimulationSettings
-from snnb.simulation.totals import Totals
 
-SUMS = "spike_rate_sums.npz"
 INI_FORMAT = "snnb converted network"
 INI_VERSION = 2
-
-
-def write_counts(
-    path: Path,
-    job: SimulationJob,
-    totals: Totals,
-    x: Union[np.ndarray, EventSamples],
-) -> None:
-    """Write `spike_rate_sums.npz`.
-
-    The arrays are the spikes of each population, int64, and `input`, float64: its
-    spikes, or the sum of its currents over samples and counted steps. `x` has the
-    samples, images of stored values.
-    """
-    settings = job.settings
-    network_input = job.network.input
-    if network_input.name in totals.counts:
-        inputs = totals.counts[network_input.name].astype(np.float64)
-    else:
-        inputs = _sum_currents(job, x)
-    np.savez(
-        path,
-        input=inputs,
-        **{p.name: totals.counts[p.name] for p in job.network.populations},
-        num_samples=totals.samples,
-        num_timesteps=settings.counted_steps,
-        warm_up=settings.warm_up,
-        dt_ms=job.dt_ms,
-    )
-
-
-def _sum_currents(
-    job: SimulationJob,
-    x: Union[np.ndarray, EventSamples],
-) -> np.ndarray:
-    """Sum the currents of the input over samples and counted steps.
-
-    Return float64, in the shape of the input. One sample at a time is in memory.
-    """
-    settings = job.settings
-    currents = np.zeros(job.network.input.shape)
-    for index in range(len(x)):
-        sample = x[index : index + 1]
-        if isinstance(sample, np.ndarray):
-            pixels = job.pixels(sample[0]).astype(np.float64)
-            currents += settings.counted_steps * pixels
-        else:
-            currents += sample.sums(settings.warm_up, settings.duration)[0]
-    return currents
 
 
 def read_spikes(

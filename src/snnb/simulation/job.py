@@ -1,7 +1,6 @@
 """What a simulation computes: a network, its reference, and settings."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional, Union
 
 import numpy as np
@@ -15,20 +14,18 @@ from snnb.simulation.settings import SimulationSettings
 class SimulationJob:
     """Network and settings of a simulation, without the samples."""
 
-    parsed: Path  # file of the converted network
     network: Network  # the network that is simulated
-    # Network whose outputs are compared with the spikes: the parsed network in the
-    # file `parsed`, or the trained network if the conversion replaced max pooling.
-    # None if the network is from a NIR file.
+    # Network whose outputs are compared with the spikes, see `ConvertedNetwork`
     trained: Union[Network, TrainedNetwork, None]
     settings: SimulationSettings
     engine: str
     scale: float  # divisor from stored values to pixels
     classifies: bool  # the output is a class, not a reconstruction of the image
+    labelled: bool  # the classes of the samples are known
     # Activation of the trained output that corresponds to a rate of 1
     output_scale: float
     dt_ms: float = 1.0  # time step
-    # Multiply-accumulates of the trained network, see `operations`; None: not known
+    # Multiply-accumulates of the trained network; None: not known
     multiply_accumulates: Optional[int] = None
 
     def pixels(self, values: np.ndarray) -> np.ndarray:

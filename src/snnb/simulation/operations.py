@@ -14,14 +14,11 @@ four digits.
 """
 
 import math
-from typing import Dict, Iterator, List, Mapping
+from typing import Iterator, Mapping
 
 import numpy as np
 
-from snnb.network.geometry import PADDING
-from snnb.network.layers import Layer, Reindexing, SeparableConv2D
 from snnb.network.network import Network
-from snnb.network.trained import TrainedNetwork
 
 ADDITION_PJ = 0.9
 MULTIPLY_ACCUMULATE_PJ = 3.7 + ADDITION_PJ
@@ -34,34 +31,6 @@ def energy_45nm(multiply_accumulates: float, additions: float = 0.0) -> float:
     A multiply-accumulate takes 4.6 pJ, an addition 0.9 pJ.
     """
     return MULTIPLY_ACCUMULATE_PJ * multiply_accumulates + ADDITION_PJ * additions
-
-
-def multiply_accumulates(network: TrainedNetwork) -> int:
-    """Return the multiply-accumulates of an inference: one for each weight of a value.
-
-    Poolings and sums of branches multiply nothing, batch normalisation is part of the
-    weights, and zeros of a padding are not multiplied.
-    """
-    values: Dict[str, np.ndarray] = {}  # by layer, in its shape: 0, or PADDING
-    n_multiplications = 0
-    for layer in network.layers:
-        inputs = [values[name] for name in layer.inputs]
-        if isinstance(layer.layer, Reindexing):
-            values[layer.name] = layer.layer.apply(inputs)
-            continue
-        values[layer.name] = np.zeros(layer.shape, np.int8)
-        parts: List[Layer] = []
-        if isinstance(layer.layer, SeparableConv2D):
-            parts = [layer.layer.depthwise(), layer.layer.pointwise()]
-        elif isinstance(layer.layer, Layer) and layer.layer.KERNEL is not None:
-            parts = [layer.layer]
-        for part in parts:
-            part_input = inputs[0]
-            geometry = part.geometry(part_input.shape)
-            is_value = part_input.reshape(geometry.input_volume) != PADDING
-            n_multiplications += int(geometry.fan_in(is_value).sum())
-            inputs = [np.zeros(geometry.shape, np.int8)]
-    return n_multiplications
 
 
 def footprint(network: Network) -> int:

@@ -219,6 +219,9 @@ class BlockSimulator:
         if readout is not None and output.integer_threshold is not None:
             thresholds = output.integer_threshold.astype(np.float64)
             readout = readout / np.broadcast_to(thresholds, output.shape).ravel()
+        outputs = scorer.counts
+        if output.coding != "spikes" and readout is not None:
+            outputs = readout
         counts: Dict[str, np.ndarray] = {}
         for name, sample_counts in counted.counts.items():
             counts[name] = sample_counts.sum(axis=0, dtype=np.int64)
@@ -226,6 +229,7 @@ class BlockSimulator:
             samples=samples,
             counts=counts,
             quality=scorer.quality(analogue_outputs, readout),
+            outputs=[outputs],
             late=counted.late,
             spikes={name: [table] for name, table in counted.spikes.items()},
             ties=counted.ties,
@@ -358,7 +362,7 @@ def _load_engine(job: SimulationJob, threads: int, progress: Progress) -> Engine
     if job.engine == "toolbox":
         from snnb.simulation.engines.toolbox import ToolboxEngine
 
-        return ToolboxEngine(job.parsed, job.settings, progress)
+        return ToolboxEngine(job.network, job.settings, progress)
     if job.network.windowed and job.engine == "event":
         from snnb.simulation.engines.event.separated import SeparatedEngine
 

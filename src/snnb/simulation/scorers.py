@@ -39,6 +39,10 @@ class Scorer(Protocol):
         the last step, both (samples, units), or None if there are none.
         """
 
+    @property
+    def counts(self) -> np.ndarray:
+        """Spikes of the output layer so far: int64 (samples, units)."""
+
 
 class Classification:
     """Measures guesses of classes; see `Scorer`.
@@ -113,6 +117,11 @@ class Classification:
             )
         return sums
 
+    @property
+    def counts(self) -> np.ndarray:
+        """See `Scorer`."""
+        return self._counts
+
     def _confusion(self, guesses: np.ndarray) -> np.ndarray:
         """Return the number of samples by class and guess: see `QualitySums`."""
         units = self._counts.shape[1]
@@ -169,6 +178,11 @@ class Reconstruction:
             ann=self._error(ann * self._analogue_scale),
             readout=readout_error,
         )
+
+    @property
+    def counts(self) -> np.ndarray:
+        """See `Scorer`."""
+        return self._counts
 
     def _error(self, reconstruction: np.ndarray) -> float:
         """Return the sum of the rounded errors of the samples."""

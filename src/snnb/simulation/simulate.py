@@ -1,4 +1,4 @@
-"""Simulate a converted network on test samples, and write the results."""
+"""Simulate a converted network on samples, in memory."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,34 +8,107 @@ import numpy as np
 
 from snnb.core.errors import InputError, UsageError
 from snnb.core.progress import Progress, silent
+from snnb.network.converted import ConvertedNetwork
 from snnb.network.event_samples import EventSamples
 from snnb.network.fidelity import Fidelity
 from snnb.network.labels import label_outside
 from snnb.network.network import MEMBRANE, Network, Population, Volume
-from snnb.network.read_network import read_networks
+from snnb.network.spike_counts import SUMS, Recording, SpikeCounts
 from snnb.network.spike_times import SPIKE_TIMES, SpikeTimes
-from snnb.network.trained import TrainedNetwork
 from snnb.simulation.advice import advice
 from snnb.simulation.engines.engine import choose_engine, spike_table
-from snnb.simulation.files import SUMS, write_counts, write_ini
+from snnb.simulation.files import write_ini
 from snnb.simulation.job import SimulationJob
 from snnb.simulation.run_blocks import run_job
-from snnb.simulation.settings import SimulationSettings
+from snnb.simulation.scorers import NO_GUESS
+from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.simulation.totals import Totals
 
 
-@dataclass(frozen=True)
-class SimulationResult:
-    """A simulated network, and the results and warnings of its simulation."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation:
+    """A simulated network: its spikes, its outputs and its accuracy.
+
+    Attributes
+    ----------
+    network : Network
+        The network as it was simulated, with its firing windows.
+    settings : SimulationSettings
+    counts : SpikeCounts
+        Spikes of each neuron, summed over the samples.
+    outputs : ndarray, shape (samples, units)
+        Output of each sample, from which its class follows: spikes of the last layer
+        in the counted steps (int64), or its accumulated input (float) if it does not
+        spike, or spikes at random (softmax).
+    statistics : SimulationStatistics
+        Accuracies, rates and operations, as in `sim_accuracies.json`.
+    spike_times : SpikeTimes or None
+        Spikes of the first `record_spikes` samples.
+    warnings : list of str
+        What is unusual, and what to change.
+    fidelity : Fidelity or None
+        Of the conversion.
+    """
 
     network: Network
+    settings: SimulationSettings
+    counts: SpikeCounts
+    outputs: np.ndarray
     statistics: SimulationStatistics
-    warnings: List[str]  # with remedies, one line each
-    rates: Dict[str, np.ndarray]  # by population, spikes per step and neuron: float64
-    # As in `spike_times.npz`; None if not recorded
-    spikes: Optional[Dict[str, np.ndarray]]
-    fidelity: Optional[Fidelity] = None  # of the conversion
+    spike_times: Optional[SpikeTimes]
+    warnings: List[str]
+    fidelity: Optional[Fidelity] = None
+
+    def __repr__(self) -> str:
+        statistics = self.statistics
+        accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.2%}"
+        return (
+            f"<Simulation of {statistics.num_samples:,} samples, {statistics.duration} "
+            f"steps{accuracy}>"
+        )
+
+    @property
+    def accuracy(self) -> Optional[float]:
+        """Fraction of the samples that are classified correctly, the one to quote.
+
+        It is None without labels, and for a network that reproduces its input.
+        """
+        if not self.statistics.classifies:
+            return None
+        quoted_accuracy: float = getattr(self.statistics, self.statistics.quoted)
+        return quoted_accuracy
+
+    @property
+    def rates(self) -> Dict[str, np.ndarray]:
+        """By spiking population, spikes per step and neuron: float64, in its shape."""
+        rates = self.counts.rates
+        if self.counts.coding[self.network.input.name] == "current":
+            del rates[self.network.input.name]
+        return rates
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """Class with the largest output, by sample: int64 (samples,).
+
+        It is -1 for a sample without an output spike, which counts as wrong.
+        """
+        classes = self.outputs.argmax(axis=1)
+        if self.counts.coding[self.network.output.name] == "spikes":
+            classes[~self.outputs.any(axis=1)] = NO_GUESS
+        return classes
+
+    def write(self, directory: Path, name: str) -> None:
+        """Write `NAME_INI.h5`, `spike_rate_sums.npz` and `sim_accuracies.json`.
+
+        With recorded spikes also `spike_times.npz`.
+        """
+        dt_ms = self.counts.recording.dt_ms
+        write_ini(self.network, directory / f"{name}_INI.h5", self.settings, dt_ms)
+        self.counts.write(directory / SUMS)
+        self.statistics.write(directory / ACCURACIES)
+        if self.spike_times is not None:
+            self.spike_times.write(directory / SPIKE_TIMES)
 
     def log_lines(self) -> List[str]:
         """Return the lines of the log.
@@ -57,87 +130,133 @@ class SimulationResult:
 
 
 def simulate(
-    parsed_path: Path,
-    target: Path,
-    *,
-    name: str,
+    model: Union[Network, ConvertedNetwork],
     x: Union[np.ndarray, EventSamples],
-    y: np.ndarray,
-    scale: float,
-    class_names: Sequence[str],
-    num_classes: Optional[int],
+    y: Optional[np.ndarray] = None,
+    *,
     settings: SimulationSettings,
-    output_scale: float = 1.0,
+    scale: float = 1.0,
+    class_names: Optional[Sequence[str]] = None,
+    reconstructs: bool = False,
     dt_ms: float = 1.0,
-    trained_network: Optional[TrainedNetwork] = None,
-    multiply_accumulates: Optional[int] = None,
-    fidelity: Optional[Fidelity] = None,
     progress: Progress = silent,
-) -> SimulationResult:
-    """Simulate the network in the file `parsed_path`, and write results into `target`.
+) -> Simulation:
+    """Simulate a network; nothing is read or written.
 
-    These are `NAME_INI.h5`, `spike_rate_sums.npz` and `sim_accuracies.json`, with
-    `record_spikes` also `spike_times.npz`.
+    Parameters
+    ----------
+    model : Network or ConvertedNetwork
+        With a `ConvertedNetwork` the analogue network is evaluated too.
+    x : ndarray or EventSamples
+        Images, uint8 or float32 (samples, height, width, channels), whose pixels are
+        value / `scale`, or samples that change from step to step, for the input
+        `events` or `steps`. Poisson input and integer networks need pixels in [0, 1].
+        The samples `first` to `first + samples` of the settings are simulated.
+    y : ndarray of int, shape (samples,), optional
+        Class ids; without them there are no accuracies.
+    class_names : sequence of str, optional
+        By default the numbers of the outputs.
+    reconstructs : bool
+        Whether the output is an image like the input, not classes.
 
-    `x` are images, uint8 or float32 (samples, height, width, channels), whose pixels
-    are value / `scale`, or samples that change from step to step, for the input
-    `events` or `steps`. Poisson input and integer networks need pixels in [0, 1]. `y`
-    are their class ids, int64 (samples,). `num_classes` is None for a network that
-    reproduces its input; `output_scale` is the activation of its output at a rate of 1.
-    The analogue network is `trained_network`, or by default the parsed model, which
-    computes the same unless the conversion replaced max pooling; `fidelity` describes
-    the changes by the conversion. `multiply_accumulates` is the number of those of the
-    trained network.
-
-    Raise `UsageError` for options that do not suit the network or the engine,
-    `InputError` if the network cannot be simulated or does not fit the samples.
+    Raises
+    ------
+    UsageError
+        Settings do not suit the network or the engine.
+    InputError
+        The network cannot be simulated, or does not fit the samples.
     """
-    network, analogue = read_networks(parsed_path)
-    _check(network, x, y, settings, num_classes, scale)
+    if isinstance(model, Network):
+        model = ConvertedNetwork.of(model)
+    network = model.network
+    if class_names is None:
+        class_names = [str(number) for number in range(network.output.size)]
+    num_classes = None if reconstructs else len(class_names)
+    rows = slice(settings.first, settings.first + settings.samples)
+    samples = x.part(rows) if isinstance(x, EventSamples) else x[rows]
+    labels = np.zeros(len(samples), np.int64) if y is None else y[rows]
+    refuse_unsuitable(
+        settings,
+        integer=network.rounds_pixels,
+        is_calibrated=network.steps is not None,
+        has_windows=network.windowed,
+        is_pruned=network.zeros is not None,
+    )
+    _check(network, x, labels, settings, num_classes, scale)
     if network.windowed:
         network = network.separated(settings.duration)
     if settings.output == "membrane":
         network = _with_membrane_output(network)
     engine, engine_reason = choose_engine(network, settings)
     job = SimulationJob(
-        parsed_path,
         network,
-        analogue if trained_network is None else trained_network,
+        model.analogue,
         settings,
         engine,
         scale,
-        classifies=num_classes is not None,
-        output_scale=output_scale,
+        classifies=not reconstructs,
+        labelled=y is not None,
+        output_scale=model.output_scale,
         dt_ms=dt_ms,
-        multiply_accumulates=multiply_accumulates,
+        multiply_accumulates=model.multiply_accumulates,
     )
-    rows = slice(settings.first, settings.first + settings.samples)
-    samples = x.part(rows) if isinstance(x, EventSamples) else x[rows]
-    labels = y[rows]
     totals = run_job(job, samples, labels, progress)
-    write_ini(network, target / f"{name}_INI.h5", settings, dt_ms)
-    write_counts(target / SUMS, job, totals, samples)
     statistics = SimulationStatistics.compute(
-        job,
-        totals,
-        labels,
-        class_names,
-        engine_reason,
+        job, totals, labels, class_names, engine_reason
     )
-    statistics.write(target / ACCURACIES)
-    possible = totals.samples * settings.counted_steps
-    rates = {population: n / possible for population, n in totals.counts.items()}
-    spikes: Optional[Dict[str, np.ndarray]] = None
-    if settings.record_spikes:
-        spikes = _write_spike_times(target / SPIKE_TIMES, job, totals)
-    return SimulationResult(
+    return Simulation(
         network=network,
+        settings=settings,
+        counts=_spike_counts(job, totals, samples, statistics.coding),
+        outputs=np.concatenate(totals.outputs),
         statistics=statistics,
-        warnings=advice(statistics, settings, network, fidelity),
-        rates=rates,
-        spikes=spikes,
-        fidelity=fidelity,
+        spike_times=_spike_times(job, totals) if settings.record_spikes else None,
+        warnings=[]
+        if y is None
+        else advice(statistics, settings, network, model.fidelity),
+        fidelity=model.fidelity,
     )
+
+
+def _spike_counts(
+    job: SimulationJob,
+    totals: Totals,
+    x: Union[np.ndarray, EventSamples],
+    coding: Dict[str, str],
+) -> SpikeCounts:
+    """Return the spikes of the populations, and spikes or currents of the input."""
+    network_input = job.network.input
+    if network_input.name in totals.counts:
+        inputs = totals.counts[network_input.name].astype(np.float64)
+    else:
+        inputs = _sum_currents(job, x)
+    populations = [population.name for population in job.network.populations]
+    settings = job.settings
+    return SpikeCounts(
+        Recording(totals.samples, settings.counted_steps, settings.warm_up, job.dt_ms),
+        {"input": inputs, **{name: totals.counts[name] for name in populations}},
+        coding,
+    )
+
+
+def _sum_currents(
+    job: SimulationJob,
+    x: Union[np.ndarray, EventSamples],
+) -> np.ndarray:
+    """Sum the currents of the input over samples and counted steps.
+
+    Return float64, in the shape of the input. One sample at a time is in memory.
+    """
+    settings = job.settings
+    currents = np.zeros(job.network.input.shape)
+    for index in range(len(x)):
+        sample = x[index : index + 1]
+        if isinstance(sample, np.ndarray):
+            pixels = job.pixels(sample[0]).astype(np.float64)
+            currents += settings.counted_steps * pixels
+        else:
+            currents += sample.sums(settings.warm_up, settings.duration)[0]
+    return currents
 
 
 def _shape_line(volume: Volume) -> str:
@@ -163,18 +282,12 @@ def _with_membrane_output(network: Network) -> Network:
     return network.with_populations([output])
 
 
-def _write_spike_times(
-    path: Path,
-    job: SimulationJob,
-    totals: Totals,
-) -> Dict[str, np.ndarray]:
-    """Write the spikes of the recorded samples; return their table by population."""
+def _spike_times(job: SimulationJob, totals: Totals) -> SpikeTimes:
+    """Return the spikes of the recorded samples."""
     settings = job.settings
     tables = {name: spike_table(blocks) for name, blocks in totals.spikes.items()}
     samples = range(settings.first, settings.first + settings.record_spikes)
-    latency = job.network.latency(settings.duration)
-    SpikeTimes(samples, latency, tables).write(path)
-    return tables
+    return SpikeTimes(samples, job.network.latency(settings.duration), tables)
 
 
 def _check(
@@ -194,6 +307,11 @@ def _check(
     if settings.output == "softmax" and output.activation != "softmax":
         raise UsageError(
             f"--output softmax: layer {output.name} is not a softmax; {use}",
+        )
+    if settings.output == "spikes" and output.activation == "softmax":
+        raise UsageError(
+            f"--output spikes: layer {output.name} is a softmax; replace it first, see "
+            "`snnb.conversion.rewriting.spiking_output`",
         )
     if num_classes is None and settings.output == "membrane":
         raise UsageError("--output membrane: an autoencoder has no classes; omit it")

@@ -198,7 +198,10 @@ class SimulationStatistics(SimulationSummary):
         settings = job.settings
         network = job.network
         coding = _coding(job)
-        if job.classifies:
+        quality_fields: Dict[str, JsonValue] = {}
+        if job.classifies and not job.labelled:
+            quality_fields.update(class_counts={}, disagreements=totals.quality.differ)
+        elif job.classifies:
             quality_fields = _accuracies(totals, is_random="random" in coding.values())
             class_counts = np.bincount(y, minlength=len(class_names)).tolist()
             quality_fields["class_counts"] = dict(zip(class_names, class_counts))

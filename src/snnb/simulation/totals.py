@@ -48,6 +48,9 @@ class Totals(NamedTuple):
     quality: QualitySums
     late: Optional[np.ndarray]
     spikes: Dict[str, List[np.ndarray]]  # by population, a table of each block
+    # A table (samples, units) of each block: spikes of the output layer, or its
+    # read-out if it does not spike or spikes at random
+    outputs: List[np.ndarray]
     ties: int = 0
     membrane_updates: Optional[int] = None
 

@@ -31,6 +31,7 @@ from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
 from snnb.formats.export_options import ExportOptions, RateUnit
 from snnb.instances.known_instances import find_instance, named_instance
+from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.network.quantities import NEURONS, SYNAPSES
 from snnb.rundir.directory import RunDirectory, StageOutput
@@ -258,7 +259,7 @@ def import_arrays(
     """Write a graph that was made of arrays, whose SHA-256 is `sha256`; `force` replaces a graph of a file."""
     from snnb.formats.import_graph import DT_MS, refuse_without_spikes
     from snnb.graph.listed import merged_note, write_listed
-    from snnb.graph.populations import Recording
+    from snnb.network.spike_counts import Recording
 
     if not force:
         _refuse_other_graph(run, None)
@@ -448,14 +449,15 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         progress: Progress = silent,
     ) -> str:
         """Build the graph and write a directory in `graphs/`."""
-        from snnb.graph.build import build_graph
-        from snnb.simulation.files import SUMS
+        from snnb.graph.build import Provenance, build_graph
+        from snnb.network.read_network import read_network
+        from snnb.network.spike_counts import SUMS, SpikeCounts
         from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
         if run.manifest.run.imported:
             return _import(run, params, progress)
         name = params.simulation or WEIGHTS
-        counts: Optional[Path] = None
+        counts_path: Optional[Path] = None
         coding: Dict[str, str] = {}
         if params.simulation is None:
             inputs = [simulate.parsed_file(run)]
@@ -465,16 +467,22 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
                 f"{simulate.KIND.directory}/{params.simulation}/{file}"
                 for file in names
             ]
-            _, counts, accuracies = (unaltered(run, path) for path in inputs)
+            _, counts_path, accuracies = (unaltered(run, path) for path in inputs)
             coding = read_document(SimulationStatistics, accuracies).coding
         parsed_path = run.path / inputs[0]
         with run.stage("graph", params, inputs=inputs, name=name) as output:
+            network = read_network(parsed_path)
+            provenance = Provenance(sha256_of(parsed_path))
+            counts = None
+            if counts_path is not None:
+                provenance = provenance._replace(counts_sha256=sha256_of(counts_path))
+                counts = SpikeCounts.read(counts_path, network.volume_names, coding)
             graph = build_graph(
-                parsed_path,
-                output.directory / run.graph_name,
-                counts=counts,
-                coding=coding,
+                network,
+                counts,
                 pool_weight=params.pool_weight,
+                path=output.directory / run.graph_name,
+                provenance=provenance,
                 progress=progress,
             )
             _finish(run, params, output, graph)

@@ -1,6 +1,5 @@
 """Stage `parse`: parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Tuple
@@ -178,13 +177,8 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
         if measures_loss and result.changes:
             x, y = prepare.fidelity_samples(run)
             classes = None if prepare.class_count(run) is None else y
-            output_scale = [1.0, *result.scale_factors.values()][-1]
             fidelity = measure_fidelity(
-                trained_network,
-                result.changes,
-                x,
-                classes,
-                output_scale,
+                trained_network, result.changes, x, classes, result.output_scale
             )
         output.warnings = list(result.warnings)
         output.details = ParseDetails(
@@ -250,12 +244,10 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
         model = read_spiking(run.path / train.trained_file(run), params, samples)
         network = model.network
         output.warnings += model.notes
-        write_spiking(network, parsed_path := output.directory / run.parsed_name)
+        write_spiking(network, output.directory / run.parsed_name)
         # In a network with weights of 0, `fan_out` counts each weight of two neurons
         # that several paths connect.
-        with tempfile.TemporaryDirectory(
-            dir=str(output.directory),
-        ) as scratch, build_graph(parsed_path, Path(scratch) / "graph.h5") as graph:
+        with build_graph(network) as graph:
             synapses = graph.number_of_edges()
         decay_factors: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
         thresholds: Dict[str, str] = {}

@@ -52,8 +52,8 @@ from snnb.stages.stage import (
 from snnb.stages.train import TrainParams, shown_params
 
 if TYPE_CHECKING:
-    from snnb.network.trained import TrainedNetwork
-    from snnb.simulation.simulate import SimulationResult
+    from snnb.network.converted import ConvertedNetwork
+    from snnb.simulation.simulate import Simulation
 
 DEFAULT_SAMPLES = 1000
 
@@ -163,7 +163,7 @@ def _test_samples(run: RunDirectory) -> int:
 
 
 def _save_plots(
-    result: "SimulationResult",
+    result: "Simulation",
     directory: Path,
     figures: FigureFormat,
 ) -> None:
@@ -176,10 +176,10 @@ def _save_plots(
     course = plot_quality(*statistics.course)
     save(course, directory / f"{quality}_by_timestep.{figures}")
     save(plot_rates(result.rates), directory / f"rate_histogram.{figures}")
-    if result.spikes is not None:
+    if result.spike_times is not None:
         raster = plot_raster(
             result.network,
-            result.spikes,
+            result.spike_times.spikes,
             statistics.latency_steps,
             statistics.first_sample,
         )
@@ -189,7 +189,7 @@ def _save_plots(
 def _own_settings(
     run: RunDirectory,
     params: SimulateParams,
-    result: "SimulationResult",
+    result: "Simulation",
 ) -> Dict[str, object]:
     """Return the final values of the options of conversion and simulation that the toolbox does not have."""
     conversion = recorded(run, parse.KIND)
@@ -226,54 +226,53 @@ def _own_settings(
     return values
 
 
-def simulate_samples(
+def load_model(run: RunDirectory, parsed_path: Path) -> "ConvertedNetwork":
+    """Read a converted network, and what its spikes are compared with."""
+    from snnb.conversion.convert import unit_of_output
+    from snnb.model_files.read_model import read_trained
+    from snnb.network.converted import ConvertedNetwork
+    from snnb.network.read_network import read_networks
+
+    network, analogue = read_networks(parsed_path)
+    if train.is_spiking(run):
+        return ConvertedNetwork.of(network)
+    details = recorded_details(run, parse.KIND)
+    trained_network = read_trained(run.path / train.trained_file(run))
+    averages = details.fidelity is not None and (
+        "average_pooling" in details.fidelity.after
+    )
+    return ConvertedNetwork(
+        network,
+        trained_network if averages else analogue,
+        unit_of_output(details.scale_factors),
+        trained_network.multiply_accumulates,
+        details.fidelity,
+    )
+
+
+def simulate_run(
     run: RunDirectory,
-    parsed_path: Path,
-    target: Path,
+    model: "ConvertedNetwork",
     settings: SimulationSettings,
     progress: Progress = silent,
-    *,
-    trained_network: "Optional[TrainedNetwork]" = None,
-    fidelity: Optional[Fidelity] = None,
-) -> "SimulationResult":
-    """Simulate the network in the file `parsed_path` on the test samples of a run, and write the results into `target`.
-
-    `trained_network` is the trained network, and `fidelity` has the changes of its
-    conversion.
-    """
+) -> "Simulation":
+    """Simulate a network on the test samples of a run."""
     from snnb.network.event_samples import EventSamples
-    from snnb.simulation.operations import multiply_accumulates
     from snnb.simulation.simulate import simulate
 
-    details, samples = (
-        recorded_details(run, prepare.KIND),
-        run.path / prepare.samples_file(run),
-    )
-    n_multiplications = (
-        None if trained_network is None else multiply_accumulates(trained_network)
-    )
-    if fidelity is None or "average_pooling" not in fidelity.after:
-        trained_network = None  # the parsed network computes the same
+    details = recorded_details(run, prepare.KIND)
+    samples = run.path / prepare.samples_file(run)
     return simulate(
-        parsed_path,
-        target,
-        name=run.model,
-        x=EventSamples(samples)
+        model,
+        EventSamples(samples)
         if samples.suffix == ".h5"
         else prepare.dataset_array(run, "x_test"),
-        y=prepare.dataset_array(run, "y_test"),
+        prepare.dataset_array(run, "y_test"),
+        settings=settings,
         scale=details.scale,
         class_names=details.class_names,
-        num_classes=prepare.class_count(run),
-        # The activation of the last layer that corresponds to a firing rate of 1
-        output_scale=[1.0, *recorded_details(run, parse.KIND).scale_factors.values()][
-            -1
-        ],
-        settings=settings,
+        reconstructs=prepare.class_count(run) is None,
         dt_ms=parse.step_ms(run),
-        trained_network=trained_network,
-        multiply_accumulates=n_multiplications,
-        fidelity=fidelity,
         progress=progress,
     )
 
@@ -318,21 +317,10 @@ def _copy_files(
             shutil.copyfile(path, directory / path.name)
 
 
-def _let_output_spike(run: RunDirectory, path: Path, params: SimulateParams) -> None:
-    """Replace a softmax output in a file by one that spikes."""
-    from snnb.conversion.rewriting import spiking_output
-    from snnb.network.read_network import read_network, write_spiking
-
-    network = read_network(path)
-    if network.output.activation == "softmax":
-        pictures = prepare.normalisation_set(run)
-        write_spiking(spiking_output(network, pictures, params.duration), path)
-
-
 def _write_toolbox_files(
     run: RunDirectory,
     params: SimulateParams,
-    result: "SimulationResult",
+    result: "Simulation",
     directory: Path,
 ) -> None:
     """Write the configuration with which the toolbox repeats a simulation."""
@@ -488,7 +476,8 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         progress: Progress = silent,
     ) -> str:
         """Simulate and write a new directory in `simulations/`."""
-        from snnb.model_files.read_model import read_trained
+        from snnb.conversion.convert import with_spiking_output
+        from snnb.network.read_network import write_spiking
 
         progress(0, params.samples)
         training = run.record_of("train")
@@ -506,27 +495,20 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         inputs = [*networks, *data]
         with run.stage("simulate", params, inputs=inputs, name=stamp) as output:
             _copy_files(run, networks, output.directory, params)
-            simulated_path = run.path / networks[1]
+            parsed_model = load_model(run, run.path / networks[1])
+            model = parsed_model
             if params.output == "spikes":
-                simulated_path = output.directory / simulated_path.name
-                _let_output_spike(run, simulated_path, params)
+                pictures = prepare.normalisation_set(run)
+                model = with_spiking_output(model, pictures, params.duration)
+            if model is not parsed_model:
+                write_spiking(model.network, output.directory / run.parsed_name)
             figures = figure_format(
                 params.figures,
                 recorded(run, KIND),
                 "rate_histogram",
             )
-            result = simulate_samples(
-                run,
-                simulated_path,
-                output.directory,
-                params,
-                progress,
-                # Not held here: it may be large, and is not needed for the figures
-                trained_network=None
-                if is_spiking
-                else read_trained(run.path / networks[0]),
-                fidelity=conversion.details.fidelity,
-            )
+            result = simulate_run(run, model, params, progress)
+            result.write(output.directory, run.model)
             _save_plots(result, output.directory, figures)
             if not is_spiking:  # which the toolbox cannot simulate
                 _write_toolbox_files(run, params, result, output.directory)

@@ -20,6 +20,8 @@ from snnb.core.progress import Progress, silent
 from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_trained
 from snnb.network.network import INPUT as INPUT_NAME
+from snnb.network.network import Network
+from snnb.network.read_network import write_parsed
 from snnb.simulation.engines.engine import INPUT, BlockCounts, Observe, Samples, Streams
 from snnb.simulation.settings import SimulationSettings
 
@@ -35,17 +37,17 @@ class ToolboxEngine:
 
     def __init__(
         self,
-        network_path: Path,
+        network: Network,
         settings: SimulationSettings,
         progress: Progress = silent,
         *,
         per_sample: bool = False,
     ) -> None:
-        """Prepare the parsed network in a Keras file.
+        """Prepare a parsed network.
 
         With `per_sample` the counts are not summed over samples.
         """
-        self._network_path = network_path
+        self._network = network
         self._settings = settings
         self._progress = progress
         self._per_sample = per_sample
@@ -67,8 +69,10 @@ class ToolboxEngine:
         # Keras's graph: create a new one.
         tf.random.set_seed(settings.seed)
         keras.backend.clear_session()
-        model = keras_model(read_trained(self._network_path))
         with quiet(), tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "network_parsed.h5"
+            write_parsed(self._network, path, "network_parsed")
+            model = keras_model(read_trained(path))
             # As the toolbox compiles it: `run` evaluates the parsed model too.
             top_5 = keras.metrics.top_k_categorical_accuracy
             model.compile("sgd", "categorical_crossentropy", ["accuracy", top_5])
