@@ -15,11 +15,12 @@ from snnb.formats.request import Request
 from snnb.formats.sanafe import check_mapped, write_netlist
 from snnb.formats.write_export import export
 from snnb.graph.build import build_graph
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
+from snnb.mapping.files import Mapping, MappingCost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
 from snnb.network.read_network import read_network
+from snnb.network.spike_times import read_spike_times
 from snnb.results.crosscheck import compare_costs
 from snnb.results.export import on_cores
 from tests.crosscheck.sanafe_file import load
@@ -68,14 +69,14 @@ def test_costs_of_a_residual_network_are_those_of_sanafe(
                 placed_network, Hardware.model_validate(CHIP), method=method
             )
             step_record = recorded_steps(
-                mapping, spikes_on_chip(placed_network, tmp_path / "spike_times.npz")
+                mapping,
+                spikes_on_chip(
+                    placed_network, read_spike_times(tmp_path / "spike_times.npz")
+                ),
             )
             (tmp_path / method).mkdir()
-            write_mapping(
-                tmp_path / method,
-                mapping,
-                MappingCost.of(mapping, recorded_steps=step_record),
-            )
+            cost = MappingCost.of(mapping, recorded_steps=step_record)
+            Mapping.of(mapping, cost).write(tmp_path / method)
             neurons = on_cores(graph, Mapping.open(tmp_path / method))
             check_mapped(graph, neurons)
             netlist, architecture = tmp_path / "net.net", tmp_path / "net.yaml"

@@ -189,9 +189,7 @@ BEFORE = {
     "your-own-model.md": _pictures,
     "external-graphs.md": _graphs_are_written,
     "mapping.md": _partitions,
-    "external-models.md": partial(
-        shutil.copy, str(DIGITS_NET), "digits_net.onnx"
-    ),
+    "external-models.md": partial(shutil.copy, str(DIGITS_NET), "digits_net.onnx"),
     "spiking-networks.md": _spiking_networks,
 }
 

@@ -15,6 +15,7 @@ from snnb.mapping.files import MappingCost
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.time_costs import recorded_steps, spikes_on_chip
 from snnb.mapping.traffic import MappableNetwork
+from snnb.network.spike_times import read_spike_times
 from tests.chips.test_sanafe_architecture import architecture
 from tests.formats.mapped import assert_refused, import_anew
 from tests.graph.edges import all_edges
@@ -178,7 +179,10 @@ def test_costs_are_those_of_a_run_of_sanafe(update, tmp_path):
         files = tmp_path / "in/partition.txt", tmp_path / "in/placement.txt"
         mapping = cost_partition(MappableNetwork.of(graph), hardware, *files)
         step_record = recorded_steps(
-            mapping, spikes_on_chip(mapping.network, tmp_path / "in/spike_times.npz")
+            mapping,
+            spikes_on_chip(
+                mapping.network, read_spike_times(tmp_path / "in/spike_times.npz")
+            ),
         )
         cost = MappingCost.of(mapping, recorded_steps=step_record)
     energy, events = (

@@ -17,7 +17,7 @@ from snnb.formats.all import FORMATS
 from snnb.formats.import_graph import import_graph
 from snnb.formats.write_export import export
 from snnb.graph.synapse_graph import FORMAT, USER_BLOCK, VERSION, SynapseGraph, seal
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
+from snnb.mapping.files import Mapping, MappingCost
 from snnb.mapping.map_network import cost_partition, map_network
 from snnb.mapping.traffic import MappableNetwork
 from tests.formats.mapped import assert_refused, import_anew
@@ -201,7 +201,7 @@ def test_names_of_a_mapping(named_graph, tmp_path):
     assert network_mapping.cost.traffic.connectivity == 5  # of Ω
     assert network_mapping.cost.traffic.outside_spikes == 4 + 2  # of both inputs
     directory.mkdir()
-    write_mapping(directory, network_mapping, MappingCost.of(network_mapping))
+    Mapping.of(network_mapping, MappingCost.of(network_mapping)).write(directory)
     mapping = Mapping.open(directory)
     assert mapping.names == LABELS[2:]
     assert [mapping.core_of(2 + k) for k in range(3)] == [1, 0, 1]

@@ -11,7 +11,8 @@ from snnb.chips.hardware import Hardware
 from snnb.core.errors import ResourceError
 from snnb.core.machine import Memory
 from snnb.mapping.cost import cost
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
+from snnb.mapping.files import Mapping, MappingCost
+from snnb.mapping.links import route_loads
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.partition.partition import Partition
 from snnb.mapping.time_costs import (
@@ -21,6 +22,7 @@ from snnb.mapping.time_costs import (
     step_loads,
 )
 from snnb.mapping.traffic import MappableNetwork, count_traffic, traffic_of
+from snnb.network.spike_times import read_spike_times
 from snnb.plots.mapping import plot_events
 from tests.mapping.brute_force import Expected, assert_equal_figures
 from tests.mapping.test_cost import random_mapping
@@ -113,9 +115,9 @@ def test_every_figure_is_that_of_its_definition(case, changes):
 def mapped_at_random(network, chip):
     core, place = random_mapping(network, np.random.default_rng(2), 9, chip.mesh)
     sums = count_traffic(network, core, 9)
-    return MappedNetwork(
-        chip, Partition(sums, (), sums), place, cost(sums, chip, place), ()
-    )
+    loads = route_loads(sums, chip, place)
+    costs = cost(sums, chip, place, loads)
+    return MappedNetwork(chip, Partition(sums, (), sums), place, loads, costs, ())
 
 
 PORTS = {
@@ -168,7 +170,9 @@ def recorded_mapping(case, tmp_path, request):
 def test_recorded_samples_cost_what_their_spikes_cost(recorded_mapping):
     mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
     found_steps, total = (
-        recorded_steps(mapping, spikes_on_chip(mapping.network, path)),
+        recorded_steps(
+            mapping, spikes_on_chip(mapping.network, read_spike_times(path))
+        ),
         defaultdict(float),
     )
     assert (found_steps.samples, np.shape(found_steps.step_ns)) == ([7, 8], (2, steps))
@@ -210,12 +214,14 @@ def test_the_memory_of_many_recorded_steps_is_required(recorded_mapping, monkeyp
         ResourceError,
         match=r"the costs of 2,000,000,000 time steps .* take 128.0 GB of memory",
     ):
-        spikes_on_chip(mapping.network, path)
+        spikes_on_chip(mapping.network, read_spike_times(path))
 
 
 def test_each_spike_of_a_recorded_step_loads_the_links_of_its_routes(recorded_mapping):
     mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
-    found_loads = step_loads(mapping, spikes_on_chip(mapping.network, path))
+    found_loads = step_loads(
+        mapping, spikes_on_chip(mapping.network, read_spike_times(path))
+    )
     loads = [defaultdict(float) for _ in range(steps)]
     for (_, step), sources in fired_neurons.items():
         unicast, _ = expected_figures.link_loads(dict.fromkeys(sources, 1 / 2))
@@ -239,8 +245,10 @@ def test_each_spike_of_a_recorded_step_is_a_message_to_the_other_cores_that_it_r
     recorded_mapping, tmp_path
 ):
     mapping, path, expected_figures, fired_neurons, steps = recorded_mapping
-    messages = recorded_messages(mapping, spikes_on_chip(mapping.network, path))
-    write_mapping(tmp_path, mapping, MappingCost.of(mapping), messages)
+    messages = recorded_messages(
+        mapping, spikes_on_chip(mapping.network, read_spike_times(path))
+    )
+    Mapping.of(mapping, MappingCost.of(mapping), messages=messages).write(tmp_path)
     with np.load(tmp_path / "messages.npz") as file:
         stored_arrays = {name: file[name] for name in file.files}
     assert {name: values.dtype.name for name, values in stored_arrays.items()} == {
@@ -304,7 +312,7 @@ def test_no_time_is_drawn_of_a_chip_without_times(graphs, tmp_path):
     network, drawings = MappableNetwork.of(graphs("chained", "current")[0]), []
     for times in ({}, {"time_ns": None, "latency_ns": {"router": 1.0, "link": 2.0}}):
         mapping = mapped_at_random(network, full_chip(**times))
-        write_mapping(tmp_path, mapping, MappingCost.of(mapping))
+        Mapping.of(mapping, MappingCost.of(mapping)).write(tmp_path)
         drawings.append(len(plot_events(Mapping.open(tmp_path)).axes))
     assert drawings == [3, 2]
 

@@ -8,7 +8,7 @@ import pytest
 from snnb.chips.hardware import LARGEST_LIMIT
 from snnb.core.errors import InputError
 from snnb.core.quantities import number
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
+from snnb.mapping.files import Mapping, MappingCost
 from snnb.mapping.map_network import cost_partition
 from snnb.mapping.partition_files import (
     read_number_lines,
@@ -291,7 +291,7 @@ def test_an_overfull_core_is_drawn_within_its_square(write, network):
         allow_overfull=True,
     )
     folder = path.parent
-    write_mapping(folder, mapping, MappingCost.of(mapping))
+    Mapping.of(mapping, MappingCost.of(mapping)).write(folder)
     (picture,) = plot_mapping(Mapping.open(folder)).axes[0].images
     raster = picture.get_array()
     assert (raster[len(raster) // 2 :] == EMPTY).all()

@@ -15,7 +15,7 @@ from snnb.chips.read_hardware import read_hardware
 from snnb.core.errors import InputError
 from snnb.core.quantities import number
 from snnb.io.figures import layer_colours, save
-from snnb.mapping.files import Mapping, MappingCost, write_mapping
+from snnb.mapping.files import Mapping, MappingCost
 from snnb.mapping.map_network import map_network
 from snnb.mapping.placement import place
 from snnb.mapping.traffic import MappableNetwork
@@ -41,7 +41,7 @@ def mapping(graphs):
 @pytest.fixture(scope="module")
 def written(mapping, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
-    write_mapping(folder, mapping, MappingCost.of(mapping, seed=3, seconds=0.5))
+    Mapping.of(mapping, MappingCost.of(mapping, seed=3, seconds=0.5)).write(folder)
     return folder
 
 
@@ -223,7 +223,7 @@ def test_the_same_mapping_is_written_as_the_same_bytes_and_pictures_show_every_l
     first_path, again = tmp_path / "first", tmp_path / "again"
     for folder in (first_path, again):
         folder.mkdir()
-        write_mapping(folder, mapping, MappingCost.of(mapping, seed=3, seconds=0.5))
+        Mapping.of(mapping, MappingCost.of(mapping, seed=3, seconds=0.5)).write(folder)
         save(plot_mapping(Mapping.open(folder)), folder / "mapping.png")
         save(plot_traffic(Mapping.open(folder)), folder / "traffic.png")
     for file in first_path.iterdir():
@@ -253,7 +253,7 @@ def test_pictures_of_meshes_of_any_size(graphs, tmp_path, drawn_figures, name):
     mapping = map_network(
         network, one_chip if name is None else read_hardware(name), method="sequential"
     )
-    write_mapping(tmp_path, mapping, MappingCost.of(mapping))
+    Mapping.of(mapping, MappingCost.of(mapping)).write(tmp_path)
     save(plot_mapping(Mapping.open(tmp_path)), tmp_path / "mapping.png")
     save(plot_traffic(Mapping.open(tmp_path)), tmp_path / "traffic.png")
     assert Image.open(tmp_path / "mapping.png").width < 2000

@@ -11,10 +11,10 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.quantities import number
 from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost
+from snnb.mapping.notes import layer_notes
 from snnb.report.write_report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
-from snnb.stages.map import layer_notes
 from snnb.stages.open_run import open_run
 from snnb.stages.plan import state_of_stages
 from tests.mapping.layers.test_assignment import Layers

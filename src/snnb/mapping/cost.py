@@ -25,7 +25,13 @@ from snnb.chips.hardware import PARTS, EventFigures, Hardware, Limits, TimesNs
 from snnb.graph.projection import GraphProjection, out_degrees
 from snnb.io.text import Document
 from snnb.mapping.limits import memory_bits
-from snnb.mapping.links import LinkLoads, busiest_link, link_loads, multicast_loads
+from snnb.mapping.links import (
+    LinkLoads,
+    RouteLoads,
+    busiest_link,
+    multicast_loads,
+    route_loads,
+)
 from snnb.mapping.quantities import (
     Connectivity,
     CoreCost,
@@ -37,7 +43,7 @@ from snnb.mapping.quantities import (
     StepCost,
     TrafficCost,
 )
-from snnb.mapping.routes import Routes, find_routes
+from snnb.mapping.routes import Routes
 from snnb.mapping.traffic import (
     NOTHING,
     MappableNetwork,
@@ -117,20 +123,25 @@ class Cost(Document):
         return {name: self.per_core[name] for name in names}
 
 
-def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
+def cost(
+    sums: TrafficSums,
+    hardware: Hardware,
+    place: np.ndarray,
+    loads: Optional[RouteLoads] = None,
+) -> Cost:
     """Compute the cost of a mapping with the cores at `place`; limits are not checked.
 
     Parameters
     ----------
     place : (cores, 2) int32 array
         x and y of each core.
+    loads : RouteLoads, optional
+        Of this mapping, if they are known.
     """
     network = sums.network
     interval = network.graph.interval
     input_spikes = sums.input_spikes(network.spikes)
-    routes = find_routes(sums.matrix, input_spikes, hardware, place)
-    unicast = link_loads(routes, routes.area)
-    multicast = multicast_loads(sums, network.spikes, hardware, place, routes.area)
+    routes, unicast, multicast = loads or route_loads(sums, hardware, place)
     events = core_events(sums, network.spikes[None])
     per_core = {
         **dict(zip(Limits._fields, sums.contents)),
@@ -155,11 +166,11 @@ def cost(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> Cost:
         by_part = _sum_parts(by_event)
         times = hardware.time_ns
         if times is not None:
-            loads = multicast if times.routing == "multicast" else unicast
+            link_times = multicast if times.routing == "multicast" else unicast
             step_times = _StepTimes(
                 core_ns=core_times(events / interval, updates, times)[0],
                 core_bound=_core_bound(events[:, 0] / interval, updates, times),
-                link_bound=_link_bound(loads, routes, interval, times),
+                link_bound=_link_bound(link_times, routes, interval, times),
                 barrier_ns=barrier(sums, hardware, place),
             )
             per_core["step_ns"] = step_times.core_ns

@@ -1,6 +1,6 @@
-"""The data files of a mapping, written and read.
+"""A mapping, and its data files, written and read.
 
-They are `partition.txt`, `cores.csv`, `links.csv`, `traffic.npz`, and `cost.json`; and
+The files are `partition.txt`, `cores.csv`, `links.csv`, `traffic.npz`, and `cost.json`; and
 `messages.npz` if spike times were recorded. If neurons have names, they are in
 `partition_names.csv`, and in the last column of `cores.csv`.
 """
@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
@@ -19,13 +19,13 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from typing_extensions import Annotated
 
 from snnb.chips.hardware import NO_LIMIT, Hardware, Limits
-from snnb.core.errors import DamagedError, InputError
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.quantities import Quantity, number, prefixed, quantities_of, rows, units
 from snnb.io.files import read_bytes
 from snnb.io.text import Document, html_table, read_document
 from snnb.mapping.cost import Cost
 from snnb.mapping.limits import least_cores, overfull_cores
-from snnb.mapping.links import multicast_loads, write_links
+from snnb.mapping.links import RouteLoads, write_links
 from snnb.mapping.map_network import MappedNetwork
 from snnb.mapping.quantities import Baseline, Connectivity, Cores
 from snnb.mapping.routes import Routes, find_routes
@@ -345,12 +345,12 @@ NAMES = "partition_names.csv"  # of a graph whose neurons have names
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mapping:
-    """A mapping written by `snnb map`.
+    """Neurons on the cores of a chip, with the cost.
 
     Attributes
     ----------
-    path : Path
-        The directory.
+    path : Path or None
+        The directory of a mapping that was written by `snnb map`.
     core : ndarray of int32, shape (neurons,)
         Core of each placed neuron, in the order of the graph's ids.
     place : ndarray of int32, shape (cores, 2)
@@ -363,14 +363,61 @@ class Mapping:
     names : list of str, or None
         Name of each placed neuron, in the order of `core`; in a graph of several
         populations `POPULATION,NAME`. None if neurons have no names.
+    warnings : tuple of str
+        Exceeded limits, and methods without a result.
+    notes : tuple of str
+        What the cost assumes or excludes.
+    loads : RouteLoads or None
+        Of a mapping in memory.
+    messages : Messages or None
+        Of recorded samples, in memory.
     """
 
-    path: Path
+    path: Optional[Path]
     core: np.ndarray
     place: np.ndarray
     traffic: csr_matrix
     cost: MappingCost
     names: Optional[List[str]] = None
+    warnings: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
+    loads: Optional[RouteLoads] = None
+    messages: Optional[Messages] = None
+
+    @classmethod
+    def of(
+        cls,
+        mapped_network: MappedNetwork,
+        cost: MappingCost,
+        *,
+        messages: Optional[Messages] = None,
+        notes: Sequence[str] = (),
+    ) -> "Mapping":
+        """Return the mapping of a mapped network, in memory.
+
+        Parameters
+        ----------
+        mapped_network : MappedNetwork
+        cost : MappingCost
+        messages : Messages, optional
+            Of recorded samples.
+        notes : sequence of str
+            What the cost assumes or excludes.
+        """
+        network = mapped_network.network
+        names = network.graph.names
+        return cls(
+            path=None,
+            core=mapped_network.core,
+            place=mapped_network.place,
+            traffic=mapped_network.partition.best.matrix,
+            cost=cost,
+            names=None if names is None else list(names[network.first :]),
+            warnings=mapped_network.warnings,
+            notes=tuple(notes),
+            loads=mapped_network.loads,
+            messages=messages,
+        )
 
     @classmethod
     def open(cls, path: Union[str, Path]) -> "Mapping":
@@ -415,9 +462,10 @@ class Mapping:
         )
 
     def __repr__(self) -> str:
+        label = "Mapping" if self.path is None else f"Mapping {self.name}"
         return (
-            f"<Mapping {self.path.name}: {self.core.size:,} neurons on {self.cores:,} "
-            f"cores of {self.hardware.name}>"
+            f"<{label}: {self.core.size:,} neurons on {self.cores:,} cores of "
+            f"{self.hardware.name}>"
         )
 
     def _repr_html_(self) -> str:
@@ -425,6 +473,11 @@ class Mapping:
         for row in rows(self.cost, COST_TABLE):
             table.append((row.title, f"{row.value} {row.unit}".strip()))
         return html_table(repr(self)[1:-1], table)
+
+    @property
+    def name(self) -> str:
+        """Name of its directory; empty in memory."""
+        return "" if self.path is None else self.path.name
 
     @property
     def hardware(self) -> Hardware:
@@ -487,6 +540,52 @@ class Mapping:
                 f"no core {core}: the mapping has {self.cores} cores, numbered from 0",
             )
 
+    def write(self, directory: Union[str, Path]) -> "Mapping":
+        """Write the data files of a mapping in memory, which `Mapping.open` reads.
+
+        Parameters
+        ----------
+        directory : str or Path
+            It exists.
+
+        Returns
+        -------
+        Mapping
+            The same mapping, with its path.
+
+        Raises
+        ------
+        UsageError
+            The mapping was read from files.
+        """
+        directory = Path(directory)
+        if self.loads is None:
+            raise UsageError(f"{self.path}: the mapping is in files already; copy them")
+        core, place = self.core, self.place
+        lines = "".join(f"{number}\n" for number in core.tolist())
+        (directory / PARTITION).write_text(lines, encoding="utf-8")
+        columns: Dict[str, Sequence[object]] = {
+            "core": range(len(place)),
+            "x": place[:, 0].tolist(),
+            "y": place[:, 1].tolist(),
+        }
+        for figure, numbers in self.cost.per_core.items():
+            columns[figure] = numbers.tolist()
+        if self.names is not None:
+            table = {"name": self.names, "core": core.tolist()}
+            _write_csv(directory / NAMES, table)
+            columns["names"] = _join_names(self.names, core, len(place))
+        _write_csv(directory / CORES, columns)
+        # numpy sets a fixed time: the same bytes each time
+        save_npz(directory / TRAFFIC, self.traffic)
+        write_links(directory / LINKS, self.loads.routes, self.loads.multicast)
+        if self.messages is not None:
+            np.savez_compressed(directory / MESSAGES, **self.messages._asdict())
+        sha256 = checksum(directory, self.cost)
+        cost = self.cost.model_copy(update={"sha256": sha256})
+        cost.write(directory / COST)
+        return replace(self, path=directory, cost=cost)
+
 
 def _read_names(path: Path) -> Optional[List[str]]:
     """Read the names of the placed neurons; return None if there is no such file."""
@@ -496,56 +595,6 @@ def _read_names(path: Path) -> Optional[List[str]]:
         rows_read = csv.reader(file)
         next(rows_read)  # the head
         return [name for name, _ in rows_read]
-
-
-def write_mapping(
-    directory: Path,
-    mapped_network: MappedNetwork,
-    cost: MappingCost,
-    messages: Optional[Messages] = None,
-) -> Mapping:
-    """Write the data files of a mapping, and return the mapping.
-
-    `cost` has no checksum yet.
-    """
-    network = mapped_network.network
-    core = mapped_network.core
-    place = mapped_network.place
-    sums = mapped_network.partition.best
-    lines = "".join(f"{number}\n" for number in core.tolist())
-    (directory / PARTITION).write_text(lines, encoding="utf-8")
-    names: Optional[List[str]] = None
-    columns: Dict[str, Sequence[object]] = {
-        "core": range(len(place)),
-        "x": place[:, 0].tolist(),
-        "y": place[:, 1].tolist(),
-    }
-    for figure, numbers in cost.per_core.items():
-        columns[figure] = numbers.tolist()
-    if network.graph.names is not None:
-        names = list(network.graph.names[network.first :])
-        _write_csv(directory / NAMES, {"name": names, "core": core.tolist()})
-        columns["names"] = _join_names(names, core, len(place))
-    _write_csv(directory / CORES, columns)
-    # numpy sets a fixed time: the same bytes each time
-    save_npz(directory / TRAFFIC, sums.matrix)
-    spikes = network.spikes
-    hardware = mapped_network.hardware
-    routes = find_routes(sums.matrix, sums.input_spikes(spikes), hardware, place)
-    multicast = multicast_loads(sums, spikes, hardware, place, routes.area)
-    write_links(directory / LINKS, routes, multicast)
-    if messages is not None:
-        np.savez_compressed(directory / MESSAGES, **messages._asdict())
-    cost = cost.model_copy(update={"sha256": checksum(directory, cost)})
-    cost.write(directory / COST)
-    return Mapping(
-        path=directory,
-        core=core,
-        place=place,
-        traffic=sums.matrix,
-        cost=cost,
-        names=names,
-    )
 
 
 def _join_names(names: Sequence[str], core: np.ndarray, cores: int) -> List[str]:

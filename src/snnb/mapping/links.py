@@ -12,7 +12,13 @@ import numpy as np
 from snnb.chips.hardware import Hardware
 from snnb.core.compiled import compiled, inner
 from snnb.core.machine import require_memory
-from snnb.mapping.routes import Area, Routes, entry_ports, port_routers
+from snnb.mapping.routes import (
+    Area,
+    Routes,
+    entry_ports,
+    find_routes,
+    port_routers,
+)
 from snnb.mapping.traffic import TargetSets, TrafficSums, join_senders, nodes_of
 
 ROUTER_BYTES = 500  # of a router in the loads of links and in figures
@@ -136,6 +142,25 @@ class _Trees(NamedTuple):
     # The sets, as in `TargetSets`: (sets + 1,) int64, and int32
     start: np.ndarray
     label: np.ndarray
+
+
+class RouteLoads(NamedTuple):
+    """Routes of the spikes of a mapping, and the loads of the links."""
+
+    routes: Routes
+    unicast: LinkLoads
+    multicast: LinkLoads
+
+
+def route_loads(sums: TrafficSums, hardware: Hardware, place: np.ndarray) -> RouteLoads:
+    """Find the routes of a mapping with the cores at `place`, and count spikes on links."""
+    spikes = sums.network.spikes
+    routes = find_routes(sums.matrix, sums.input_spikes(spikes), hardware, place)
+    return RouteLoads(
+        routes,
+        link_loads(routes, routes.area),
+        multicast_loads(sums, spikes, hardware, place, routes.area),
+    )
 
 
 def multicast_loads(

@@ -11,6 +11,7 @@ from snnb.core.errors import InputError
 from snnb.core.progress import Progress, silent
 from snnb.mapping.cost import Cost, cost
 from snnb.mapping.limits import describe_exceeded_limits
+from snnb.mapping.links import RouteLoads, route_loads
 from snnb.mapping.partition.initial import sequential_baseline
 from snnb.mapping.partition.partition import Partition, partition
 from snnb.mapping.partition.repair import divide_overfull
@@ -30,6 +31,7 @@ class MappedNetwork:
     # Of a partition from a file, `best.method` is `file`, and `tried` is empty
     partition: Partition
     place: np.ndarray  # (cores, 2) int32: x and y of each core
+    loads: RouteLoads
     cost: Cost
     warnings: Tuple[str, ...]  # exceeded limits; methods without a result, and why
     # Cores of a file's partition that were divided, and their parts
@@ -93,11 +95,13 @@ def map_network(
             input_spikes=sums.input_spikes(network.spikes),
             hops=objective == "hops",
         )
+        loads = route_loads(sums, hardware, positions)
         mapping = MappedNetwork(
             hardware=hardware,
             partition=replace(partitions, best=sums),
             place=positions,
-            cost=cost(sums, hardware, positions),
+            loads=loads,
+            cost=cost(sums, hardware, positions, loads),
             warnings=partitions.warnings,
         )
         mappings.append(mapping)
@@ -154,7 +158,8 @@ def cost_partition(
             progress,
             input_spikes=sums.input_spikes(network.spikes),
         )
-    costs = cost(sums, hardware, positions)
+    loads = route_loads(sums, hardware, positions)
+    costs = cost(sums, hardware, positions, loads)
     warnings: List[str] = []
     faults = describe_exceeded_limits(costs.contents, hardware)
     if faults and not allow_overfull:
@@ -181,6 +186,7 @@ def cost_partition(
         hardware=hardware,
         partition=Partition(replace(sums, method="file"), (), baseline),
         place=positions,
+        loads=loads,
         cost=costs,
         warnings=tuple(warnings),
         divided_cores=divided_cores,

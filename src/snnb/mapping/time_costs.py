@@ -1,6 +1,5 @@
 """Costs over time of recorded samples: link loads, energy, times of steps, messages."""
 
-from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -8,6 +7,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, vstack
 from typing_extensions import Annotated
 
+from snnb.core.errors import InputError
 from snnb.core.machine import require_memory
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import number, prefixed
@@ -30,7 +30,7 @@ from snnb.mapping.traffic import (
     take_sets,
     traffic_of,
 )
-from snnb.network.spike_times import SpikeTimes, read_spike_times
+from snnb.network.spike_times import SpikeTimes
 
 # Of the costs of a time step of a sample: numbers in arrays, in a list, and as text
 STEP_BYTES = 64
@@ -64,18 +64,22 @@ class StepLoads(Document):
         )
 
 
-def spikes_on_chip(network: MappableNetwork, path: Path) -> SpikeTimes:
-    """Read the spikes of the source populations from `spike_times.npz`.
+def spikes_on_chip(network: MappableNetwork, recording: SpikeTimes) -> SpikeTimes:
+    """Return the spikes of the source populations with steps on the chip.
 
-    Return them with steps on the chip (see `RecordedSteps`). Raise `InputError` if the
-    file is damaged, or lacks a population.
+    See `RecordedSteps`. Raise `InputError` if a population is missing.
     """
     names = [population.name for population in network.sources]
-    recording = read_spike_times(path, names)
+    missing_names = [name for name in names if name not in recording.spikes]
+    if missing_names:
+        raise InputError(
+            f"the recorded spikes have no population {missing_names[0]}; give those of "
+            "the simulation that the graph was made from"
+        )
     sample_steps = len(recording.samples) * recording.steps
     require_memory(
         STEP_BYTES * sample_steps,
-        f"{path}: the costs of {sample_steps:,} time steps of recorded samples",
+        f"the costs of {sample_steps:,} time steps of recorded samples",
     )
     spikes: Dict[str, np.ndarray] = {}
     for name in names:

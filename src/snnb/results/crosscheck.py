@@ -225,9 +225,7 @@ def _check_costs(
     if times is not None and times.link_spike is not None:
         say("crosscheck: SANA-FE has no times of links: steps are not compared")
         recorded_steps = recorded_steps.model_copy(update={"step_ns": None})
-    chip = compare_costs(
-        mapping.path.name, mapping.hardware.name, recorded_steps, trace
-    )
+    chip = compare_costs(mapping.name, mapping.hardware.name, recorded_steps, trace)
     refuse_differences(chip, recorded_steps, spikes_differ, say)
     return chip
 

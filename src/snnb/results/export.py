@@ -237,7 +237,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
     most_neurons = int(mapping.per_core["neurons"].max(initial=0))
     if most_neurons > hardware.neurons_per_core:
         raise UsageError(
-            f"mapping {mapping.path.name} is invalid: a core has {most_neurons:,} "
+            f"mapping {mapping.name} is invalid: a core has {most_neurons:,} "
             f"neurons, and {hardware.name} takes {hardware.neurons_per_core:,}; give a valid "
             "mapping"
         )
@@ -247,7 +247,7 @@ def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":
         core[mapping.core],
         active_neurons(MappableNetwork.of(graph)),
         yaml.safe_dump(architecture_file(hardware), sort_keys=False),
-        {"stamp": mapping.path.name, "hardware": hardware.name},
+        {"stamp": mapping.name, "hardware": hardware.name},
     )
 
 
@@ -273,7 +273,7 @@ def mesh_traffic(graph: "SynapseGraph", mapping: "Mapping") -> "MeshTraffic":
         spikes / graph.interval,
         hardware.routers,
         None if mapping.cost.step is None else mapping.cost.step.step_ns,
-        {"stamp": mapping.path.name, "hardware": hardware.name},
+        {"stamp": mapping.name, "hardware": hardware.name},
     )
 
 

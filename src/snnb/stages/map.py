@@ -4,16 +4,13 @@ On a chip with a core for each layer, the layers of the graph's network are assi
 """
 
 import os
-import time
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     ClassVar,
-    Iterator,
     List,
     Literal,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -33,7 +30,7 @@ from snnb.chips.read_hardware import (
 from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Flag, Options, Seed
 from snnb.core.progress import Progress, silent
-from snnb.core.quantities import number, prefixed, view
+from snnb.core.quantities import view
 from snnb.mapping.quantities import (
     CORE_EVENTS_PEAK,
     LINK_LOAD_PEAK,
@@ -66,14 +63,11 @@ from snnb.stages.stage import (
 from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
-    from snnb.graph.projection import GraphProjection
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import MappingCost
     from snnb.mapping.layers.assignment import LayerAssignment
-    from snnb.mapping.map_network import MappedNetwork
-    from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
-    from snnb.mapping.traffic import MappableNetwork
     from snnb.network.network import Network
+    from snnb.network.spike_times import SpikeTimes
 
 # Options without effect on a chip with a core for each layer
 NO_EFFECT_ON_LAYERS = (
@@ -298,30 +292,24 @@ def _map_layers(
     `InputError` if the layers do not fit.
     """
     from snnb.io.figures import save
-    from snnb.mapping.layers.layer_cost import COST, LayerCost
-    from snnb.mapping.traffic import MappableNetwork
+    from snnb.mapping.layers.map_layers import map_layers
+    from snnb.network.read_network import read_network
     from snnb.plots.mapping import plot_layers
 
     stamp = str(params.graph)
-    network, assignment = _assign_layers(run, hardware, stamp)
-    if assignment.reason is not None:
-        raise InputError(assignment.reason)
-    mappable = MappableNetwork.of(synapse_graph)
-    spikes = {source.name: mappable.spikes_of(source) for source in mappable.sources}
-    cost = LayerCost.of(
+    network = read_network(unaltered(run, _parsed_file(run, stamp)))
+    mapping = map_layers(
         network,
+        synapse_graph,
         hardware,
-        assignment,
-        spikes,
+        spike_times=_read_spike_times(synapse_graph, spike_times),
         model=run.model,
-        graph=stamp,
-        samples=mappable.samples,
-        spike_times=spike_times,
+        graph_name=stamp,
     )
-    cost.write(output.directory / COST)
+    mapping.write(output.directory)
+    cost = mapping.cost
     save(plot_layers(cost), output.directory / f"layers.{figures}")
-    current_notes = _current_notes(synapse_graph)
-    output.warnings = list(layer_notes(network, hardware, assignment, current_notes))
+    output.warnings = list(mapping.notes)
     busiest = cost.busiest_core
     output.details = MapDetails(
         graph=stamp,
@@ -334,10 +322,23 @@ def _map_layers(
         traffic=cost.traffic,
         core_events_peak=None if busiest is None else busiest.core_events_peak,
     )
-    lines = [*cost.log_lines(assignment), "", *output.warnings]
+    lines = mapping.log_lines()
     if busiest is None:
         lines.append(UNKNOWN)
     return lines
+
+
+def _read_spike_times(
+    synapse_graph: "SynapseGraph", path: Optional[Path]
+) -> "Optional[SpikeTimes]":
+    """Read the recorded spikes of the populations that send spikes, if there are any."""
+    from snnb.mapping.traffic import MappableNetwork
+    from snnb.network.spike_times import read_spike_times
+
+    if path is None:
+        return None
+    sources = MappableNetwork.of(synapse_graph).sources
+    return read_spike_times(path, [population.name for population in sources])
 
 
 def _map_neurons(
@@ -355,120 +356,45 @@ def _map_neurons(
     The files of the mapping, the figures, the details and the warnings are the output.
     """
     from snnb.io.figures import save
-    from snnb.mapping.files import MappingCost, write_mapping
-    from snnb.mapping.traffic import MappableNetwork
+    from snnb.mapping.map_graph import GivenPartition, map_graph
     from snnb.plots.mapping import mapping_figures
 
-    start_time = time.monotonic()
-    network = MappableNetwork.of(synapse_graph)
-    mapped_network = _place_neurons(network, params, hardware, progress)
-    recording = _RecordedCosts()
-    if spike_times is not None:
-        recording = _cost_recording(mapped_network, spike_times, progress)
-    cost = MappingCost.of(
-        mapped_network,
-        model=run.model,
-        graph=str(params.graph),
-        objective=params.objective if params.partition is None else "spikes",
+    given = None
+    if params.partition is not None:
+        given = GivenPartition(
+            params.partition,
+            params.placement,
+            params.allow_overfull,
+            params.split_overfull,
+        )
+    is_imported = run.manifest.run.imported
+    mapping = map_graph(
+        synapse_graph,
+        hardware,
+        method=params.method,
+        objective=params.objective,
         seed=params.seed,
-        by_step=recording.loads,
-        recorded_steps=recording.steps,
-        seconds=round(time.monotonic() - start_time, 3),
-    )
-    mapping = write_mapping(output.directory, mapped_network, cost, recording.messages)
+        spike_times=_read_spike_times(synapse_graph, spike_times),
+        given=given,
+        converted=not is_imported and not is_spiking(run),
+        model=run.model,
+        graph_name=str(params.graph),
+        progress=progress,
+    ).write(output.directory)
     for name, plot in mapping_figures(mapping):
         save(plot, output.directory / f"{name}.{figures}")
-    notes = _neuron_notes(run, params, network, cost)
-    output.warnings = [*mapped_network.warnings, *notes]
+    cost = mapping.cost
+    notes = [graph.ASSUMED] if cost.assumed_spikes else []
+    external = recorded(run, graph.KIND, str(params.graph)) if is_imported else None
+    if external is not None:
+        notes += graph.rate_warnings(synapse_graph, external.params)
+    notes += mapping.notes
+    output.warnings = [*mapping.warnings, *notes]
     output.details = _neuron_details(cost)
-    lines = [*cost.log_lines(mapped_network.warnings), *notes]
-    if cost.by_step is None and not run.manifest.run.imported:
+    lines = [*cost.log_lines(mapping.warnings), *notes]
+    if cost.by_step is None and not is_imported:
         lines.append(UNKNOWN)
     return lines
-
-
-def _place_neurons(
-    network: "MappableNetwork",
-    params: MapParams,
-    hardware: Hardware,
-    progress: Progress,
-) -> "MappedNetwork":
-    """Map a network by a method, or take the partition of a file."""
-    from snnb.mapping.map_network import cost_partition, map_network
-
-    if params.partition is None:
-        return map_network(
-            network,
-            hardware,
-            method=params.method,
-            objective=params.objective,
-            seed=params.seed,
-            progress=progress,
-        )
-    return cost_partition(
-        network,
-        hardware,
-        params.partition,
-        params.placement,
-        allow_overfull=params.allow_overfull,
-        split_overfull=params.split_overfull,
-        seed=params.seed,
-        progress=progress,
-    )
-
-
-class _RecordedCosts(NamedTuple):
-    """Costs over time of recorded samples; all None: no spike times were recorded."""
-
-    loads: "Optional[StepLoads]" = None
-    steps: "Optional[RecordedSteps]" = None  # None too if events have no figures
-    messages: "Optional[Messages]" = None
-
-
-def _cost_recording(
-    mapped_network: "MappedNetwork",
-    spike_times: Path,
-    progress: Progress,
-) -> _RecordedCosts:
-    """Compute the costs over time of the samples with recorded spikes."""
-    from snnb.mapping.time_costs import (
-        recorded_messages,
-        recorded_steps,
-        spikes_on_chip,
-        step_loads,
-    )
-
-    on_chip = spikes_on_chip(mapped_network.network, spike_times)
-    loads = step_loads(mapped_network, on_chip, progress)
-    messages = recorded_messages(mapped_network, on_chip)
-    if not mapped_network.hardware.counts_events:
-        return _RecordedCosts(loads, None, messages)
-    steps = recorded_steps(mapped_network, on_chip, progress)
-    return _RecordedCosts(loads, steps, messages)
-
-
-def _neuron_notes(
-    run: RunDirectory,
-    params: MapParams,
-    network: "MappableNetwork",
-    cost: "MappingCost",
-) -> List[str]:
-    """Return notes about what the cost assumes, excludes or cannot know."""
-    synapse_graph = network.graph
-    notes: List[str] = []
-    if cost.assumed_spikes:
-        notes.append(graph.ASSUMED)
-    if run.manifest.run.imported:
-        external = recorded(run, graph.KIND, str(params.graph))
-        if external is not None:
-            notes += graph.rate_warnings(synapse_graph, external.params)
-    notes += _current_notes(synapse_graph)
-    notes += _input_note(network, cost)
-    notes += _weight_note(run, synapse_graph, cost.hardware)
-    notes += _pooling_note(synapse_graph, cost.hardware)
-    if cost.hardware.figures_text is not None:
-        notes.append(cost.hardware.figures_text)
-    return notes
 
 
 def _neuron_details(cost: "MappingCost") -> MapDetails:
@@ -489,125 +415,6 @@ def _neuron_details(cost: "MappingCost") -> MapDetails:
         sequential=cost.sequential,
         link_load_peak=None if cost.by_step is None else cost.by_step.link_load_peak,
     )
-
-
-def _current_notes(network: "SynapseGraph") -> List[str]:
-    """Return a note about each input that sends currents.
-
-    The cost of a mapping excludes its synapses, although they take synapse memory.
-    """
-    synapses = {p.name: 0 for p in network.inputs if p.coding == "current"}
-    for projection in network.projections:
-        if projection.source.name in synapses:
-            synapses[projection.source.name] += projection.number_of_edges
-    return [
-        f"{name} sends currents: the cost excludes {n_synapses:,} of "
-        f"{network.number_of_edges():,} synapses"
-        for name, n_synapses in synapses.items()
-    ]
-
-
-def _input_note(network: "MappableNetwork", cost: "MappingCost") -> List[str]:
-    """Return a note about the spikes of an input, and the cost of their routes."""
-    if not cost.traffic.outside_spikes:
-        return []
-    names = ", ".join(p.name for p in network.sources if p.first < network.first)
-    spikes = number(cost.traffic.outside_spikes).value
-    if cost.input is None:
-        return [
-            f"{names}: {spikes} spikes per sample to cores, which connectivity, hops "
-            "and the energy of routes exclude"
-        ]
-    ports = len(cost.hardware.input_ports or ())
-    hops = number(cost.input.input_hops_unicast).value
-    energy = " ".join(prefixed(cost.input.input_route_energy_pj, "pJ"))
-    name = "port" if ports == 1 else "ports"
-    return [
-        f"{names}: {spikes} spikes per sample enter at {ports:,} {name}, with {hops} "
-        f"hops and {energy} of routes, which hops and energy include; connectivity "
-        "excludes them"
-    ]
-
-
-def layer_notes(
-    network: "Network",
-    hardware: LayerHardware,
-    assignment: "LayerAssignment",
-    currents: Sequence[str],
-) -> Iterator[str]:
-    """Yield a note for each difference between the chip and the simulation.
-
-    `currents` are the notes about inputs, see `_current_notes`.
-    """
-    if assignment.folded:
-        yield (
-            f"{', '.join(assignment.folded)}: pooling neurons of the simulation; "
-            f"{hardware.name} has none and sums their windows on the way to the next "
-            "core, whose weights are divided by the size of a window; spikes of later "
-            "layers are those of the simulation"
-        )
-    pooled_dense_layers = [
-        layer.name
-        for layer in assignment.layers
-        if layer.kernel_size == layer.input and layer.terms[0].pooling > 1
-    ]
-    if pooled_dense_layers and network.steps is None:
-        yield (
-            f"{', '.join(pooled_dense_layers)}: `parse --calibrate` composes the "
-            "pooling with the Dense layer, so that the simulation has no pooling "
-            "neurons there either"
-        )
-    weight_bits = hardware.layer.weight_bits
-    if network.weight_bits is None and weight_bits is not None:
-        yield _precision_note(hardware.name, weight_bits)
-    yield from currents
-    if network.output.activation == "softmax":
-        yield (
-            f"{network.output.name}: a softmax, whose spikes are drawn at random in "
-            f"the simulation; the neurons of {hardware.name} integrate and fire"
-        )
-
-
-def _weight_note(
-    run: RunDirectory, network: "SynapseGraph", hardware: Hardware
-) -> List[str]:
-    """Return a note if weights are fractions, but the chip has a number of bits.
-
-    The chip states it with its synapse memory. Integers are not compared with it.
-    """
-    memory = hardware.synapse_memory
-    if memory is None or "weight_bits" in network.attributes:
-        return []
-    if not any(map(_has_fractions, network.projections)):
-        return []
-    is_converted = not run.manifest.run.imported and not is_spiking(run)
-    return [
-        _precision_note(hardware.name, memory.weight_bits, with_remedy=is_converted)
-    ]
-
-
-def _has_fractions(projection: "GraphProjection") -> bool:
-    """Whether a weight of the projection is not an integer."""
-    return any((batch.weight % 1).any() for batch in projection.edge_batches())
-
-
-def _pooling_note(network: "SynapseGraph", hardware: Hardware) -> List[str]:
-    """Return a note about max poolings, whose rule neurons of a chip do not have."""
-    from snnb.formats.description import max_poolings
-
-    names = ", ".join(max_poolings(network))
-    if not names:
-        return []
-    return [
-        f"{names}: max pooling follows the largest spike count of its inputs, but "
-        f"neurons of {hardware.name} integrate and fire: `parse --max-pool average`"
-    ]
-
-
-def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
-    """Return the note about floating-point weights on a chip with weights of `bits`."""
-    remedy = f": `parse --weight-bits {bits}`" if with_remedy else ""
-    return f"floating-point weights; {chip} has {bits} bits{remedy}"
 
 
 def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:

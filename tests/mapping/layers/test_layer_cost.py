@@ -14,6 +14,7 @@ from snnb.mapping.layers.assignment import assign_layers
 from snnb.mapping.layers.layer_cost import LayerCost, synaptic_operations
 from snnb.mapping.traffic import MappableNetwork
 from snnb.network.read_network import read_network
+from snnb.network.spike_times import read_spike_times
 from tests.end_to_end.conftest import RECORDED
 from tests.graph.networks import SAMPLES, residual
 from tests.mapping.networks import NETWORKS, make_graph
@@ -85,7 +86,8 @@ def test_spikes_between_cores_and_into_the_busiest_are_those_recorded():
     network = read_network(PARSED)
     with_graph = RECORDED / "graphs" / SIMULATION.name / "mini_network_graph.h5"
     with SynapseGraph.open(with_graph) as graph:
-        cost = cost_of(network, graph, spike_times=SIMULATION / "spike_times.npz")
+        spike_times = read_spike_times(SIMULATION / "spike_times.npz")
+        cost = cost_of(network, graph, spike_times=spike_times)
     sums = load_archive(SIMULATION / "spike_rate_sums.npz")
     conv, second_sum = (
         sums["00Conv2D_8x8x4"].sum() / 60,

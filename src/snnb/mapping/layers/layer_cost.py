@@ -23,7 +23,7 @@ from snnb.mapping.layers.assignment import LayerAssignment, text_table
 from snnb.mapping.layers.core_layer import CoreLayer
 from snnb.mapping.quantities import CORE_EVENTS_PEAK, LayerCores, LayerTraffic
 from snnb.network.network import Network, Population, Reindexed
-from snnb.network.spike_times import read_spike_times
+from snnb.network.spike_times import SpikeTimes
 
 COST = "cost.json"
 
@@ -102,7 +102,7 @@ class LayerCost(Document):
         model: str,
         graph: str,
         samples: int,
-        spike_times: Optional[Path] = None,
+        spike_times: Optional[SpikeTimes] = None,
     ) -> "LayerCost":
         """Compute the cost of a network that fits.
 
@@ -111,8 +111,8 @@ class LayerCost(Document):
         counts : mapping of str to np.ndarray
             Spikes of each neuron per sample, float64, by the name of each population
             and of a spiking input.
-        spike_times : Path, optional
-            spike_times.npz of the simulation.
+        spike_times : SpikeTimes, optional
+            Spikes of the recorded samples.
         """
         core = _cores_by_layer(assignment)
         readers: List[_Reader] = []
@@ -279,7 +279,7 @@ def _find_busiest_core(
     assignment: LayerAssignment,
     core: Mapping[str, int],
     sources: Sequence[str],
-    path: Path,
+    recording: SpikeTimes,
 ) -> BusiestCore:
     """Find the core that receives the most events in a step of a recorded sample.
 
@@ -289,10 +289,9 @@ def _find_busiest_core(
         Core of each layer by its name.
     sources : sequence of str
         Populations and inputs that spike.
-    path : Path
-        spike_times.npz of the simulation.
+    recording : SpikeTimes
+        Spikes of the recorded samples.
     """
-    recording = read_spike_times(path, sources)
     samples = recording.samples
     steps = recording.steps
     n_steps = len(samples) * steps  # of all samples, one sample after the other
