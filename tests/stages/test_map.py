@@ -278,7 +278,7 @@ def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(
         chip.write_text(CHIP.replace("router: 1", "router: 9"))
         return map_network(*arguments, **options)
 
-    monkeypatch.setattr("snnb.mapping.map_network.map_network", slow_map)
+    monkeypatch.setattr("snnb.mapping.map_graph.map_network", slow_map)
     before = face.map(hardware=str(chip), method="sequential")
     after = face.map(hardware=str(chip), method="sequential")
     assert after.reason == f"{chip} has changed"
