@@ -154,7 +154,11 @@ def test_messages_of_tensorflow_while_it_is_imported_are_shown_on_request_only(
     )
     script = tmp_path / "script.py"
     script.write_text(
-        "import snnb, sys, tensorflow\nprint('imported', file=sys.stderr)\n"
+        "import sys\n"
+        "from snnb.core.tensorflow_process import QuietFinder, set_tensorflow_variables\n"
+        "set_tensorflow_variables()\n"
+        "sys.meta_path.insert(0, QuietFinder)\n"
+        "import tensorflow\nprint('imported', file=sys.stderr)\n"
     )
     environment = {
         name: value

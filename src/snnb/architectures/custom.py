@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from snnb.architectures.registry import Hyperparameter, InputShape, names
 from snnb.core.errors import InputError, UsageError, out_of_memory
 from snnb.core.progress import say_nothing
+from snnb.core.tensorflow_process import set_tensorflow_variables
 from snnb.io.files import refuse_special
 from snnb.model_files import lazy_keras as keras
 from snnb.model_files.kinds import is_model_file, is_spiking_file, refuse_other_kinds
@@ -256,6 +257,7 @@ def _run(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     folder = str(path.parent)
+    set_tensorflow_variables()
     # The file may import modules of its folder, as a script can
     sys.path.insert(0, folder)
     # Nothing is written next to it

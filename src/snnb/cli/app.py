@@ -20,6 +20,7 @@ from snnb.core.errors import (
     InputError,
     has_too_many_files,
 )
+from snnb.core.tensorflow_process import QuietFinder, set_tensorflow_variables
 
 CLEAR_LINE_AND_SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"
 
@@ -43,6 +44,9 @@ def app() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     # Otherwise, idle threads of OpenBLAS, which numpy and scipy start, spin for 0.1 s.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    set_tensorflow_variables()
+    # Libraries of TensorFlow print messages while they are imported
+    sys.meta_path.insert(0, QuietFinder)
     # Imports make few cycles: `snnb run` of a small network takes a tenth less
     # processor time.
     gc.set_threshold(50_000)
@@ -62,7 +66,7 @@ def app() -> None:
 def _copy_of_stderr() -> int:
     """Return a descriptor of stderr that importing TensorFlow does not redirect.
 
-    `snnb/__init__.py` redirects descriptor 2 meanwhile.
+    `import_messages_hidden` redirects descriptor 2 meanwhile.
     """
     try:
         return os.dup(2)

@@ -65,7 +65,7 @@ def doctor() -> None:
 
     gpus: List[str] = []
     try:
-        import tensorflow
+        from snnb.core.quiet_tensorflow import tensorflow
 
         imports = "imports"
         gpus = [gpu.name for gpu in tensorflow.config.list_physical_devices("GPU")]

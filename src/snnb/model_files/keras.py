@@ -2,17 +2,14 @@
 
 It is TensorFlow's own up to 2.15, and `tf_keras` from TensorFlow 2.16 on.
 
-`snnb/__init__.py` sets TF_USE_LEGACY_KERAS, by which `tensorflow.keras` is `tf_keras`
-in a user's own model too.
+`tensorflow.keras` is `tf_keras` in a user's own model too, see
+`set_tensorflow_variables`.
 """
 
 import json
-import os
 from typing import Dict
 
-import tensorflow
-
-from snnb.core.machine import processors
+from snnb.core.quiet_tensorflow import tensorflow
 from snnb.io.text import JsonValue
 
 __all__ = ["NEWER", "description_of", "keras", "older_description"]
@@ -26,11 +23,6 @@ if NEWER:
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 else:
     from tensorflow import keras
-
-# TensorFlow ignores the processor limit of a container. It reads these variables when
-# it computes first.
-for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ.setdefault(_variable, str(processors()))
 
 # Keys that a newer Keras 2 adds to a description, with the values that TensorFlow 2.2
 # implies.

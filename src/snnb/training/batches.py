@@ -96,7 +96,7 @@ def _dataset(
     generate: Callable[[], Iterator[Tuple[np.ndarray, np.ndarray]]],
     target_shape: Tuple[int, ...],
 ) -> "tf.data.Dataset":
-    import tensorflow as tf
+    from snnb.core.quiet_tensorflow import tensorflow as tf
 
     shapes = ((None, *pictures.x.shape[1:]), (None, *target_shape))
     return tf.data.Dataset.from_generator(

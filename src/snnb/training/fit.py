@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.formatting import format_shape
 from snnb.core.progress import Progress, Throttle, silent
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.io.files import atomic_path, sha256_of
 from snnb.io.npy import load_archive
 from snnb.io.text import parse_json

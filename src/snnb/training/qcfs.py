@@ -8,9 +8,9 @@ import json
 from typing import Any, Dict, List, Optional
 
 import numpy as np
-import tensorflow as tf
 
 from snnb.core.errors import UsageError
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.model_files.keras import description_of, keras
 
 INITIAL_BOUND, SMALLEST_BOUND = 2.0, 1e-2

@@ -22,8 +22,8 @@ from functools import partial
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
-import tensorflow as tf
 
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.forward.analogue import choose_batch_size
 from snnb.network.event_samples import InputSteps
 from snnb.network.layers import MaxPooling2D

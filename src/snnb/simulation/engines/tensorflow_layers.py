@@ -7,8 +7,8 @@ and shift some spikes.
 from typing import Callable, Mapping, Optional, Sequence, Type, Union
 
 import numpy as np
-import tensorflow as tf
 
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.network.geometry import Shape
 from snnb.network.layers import (
     AveragePooling2D,

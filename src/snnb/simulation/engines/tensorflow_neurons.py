@@ -9,8 +9,8 @@ stated otherwise.
 from typing import Dict, Mapping, NamedTuple, Protocol, Tuple, Type
 
 import numpy as np
-import tensorflow as tf
 
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.network.layers import MaxPooling2D
 from snnb.network.network import MEMBRANE, Network, Population, Projection, neuron_of
 from snnb.simulation.engines.engine import Dynamics, Real, dynamics

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
-import tensorflow as tf
 from snntoolbox.simulation.target_simulators import INI_temporal_mean_rate_target_sim
 from snntoolbox.simulation.utils import is_spiking
 
 from snnb.conversion.toolbox import keras_model
 from snnb.conversion.toolbox_config import configuration, quiet
 from snnb.core.progress import Progress, silent
+from snnb.core.quiet_tensorflow import tensorflow as tf
 from snnb.model_files.keras import keras
 from snnb.model_files.read_model import read_trained
 from snnb.network.network import INPUT as INPUT_NAME
