@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Sequence
 
 from snnb.core.errors import UsageError
 
@@ -68,7 +68,7 @@ class QuietFinder:
     @staticmethod
     def find_spec(
         name: str,
-        path: Any = None,
+        path: Optional[Sequence[str]] = None,
         target: Optional[ModuleType] = None,
     ) -> Optional[ModuleSpec]:
         """Return the spec of TensorFlow with a quiet loader, or None for other modules."""
