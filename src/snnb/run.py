@@ -26,7 +26,6 @@ from snnb.core.formatting import local_time
 from snnb.core.options import (
     Options,
     default_in_words,
-    is_remembered,
     own_flags,
     validated,
 )
@@ -52,10 +51,10 @@ from snnb.run_keywords import (
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import records
 from snnb.stages.all import STAGES
-from snnb.stages.carry_out import bring_up_to_date
+from snnb.stages.command_options import read_options
 from snnb.stages.graph import GraphParams, import_arrays, imported_name
 from snnb.stages.open_run import create_run, open_or_create, open_run
-from snnb.stages.run_options import read_options
+from snnb.stages.run_stages import bring_up_to_date
 from snnb.stages.stage import StageResult, key_figures, result_of
 
 if TYPE_CHECKING:
@@ -110,11 +109,7 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
                     annotation=hint,
                 ),
             )
-            memory_text = "as given before, or " if is_remembered(kind, name) else ""
-            lines += [
-                f"{name} : {inspect.formatannotation(hint)}, default: "
-                f"{memory_text}{default}",
-            ]
+            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {default}"]
             lines += [f"    {field.description}"]
         method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         method.__doc__ = "\n".join(lines)
@@ -126,10 +121,11 @@ def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
 class Run:
     """A run directory. Each stage is a method that takes the options of the command of the same name.
 
-    As on the command line, earlier stages run first if necessary, a stage that is up to
-    date does not run again, and an option that is not given has the value that was
-    given for this run before, else its default. `defaults=True` forgets the earlier
-    options of the stage.
+    As on the command line, earlier stages run first if necessary, and a stage that is
+    up to date does not run again. Options hold for one call: an option that is not
+    given has its default. A stage that is called without options keeps its result, or
+    makes it again with the options that were given for it; `defaults=True` makes it
+    with the defaults. `simulate` and `map` always take the defaults.
 
     Parameters
     ----------
@@ -172,7 +168,7 @@ class Run:
             dataset,
             say=self._say_waiting,
         ).path
-        self._prepare: Dict[str, object] = {} if shape is None else {"shape": shape}
+        self._shape: Dict[str, object] = {} if shape is None else {"shape": shape}
 
     @classmethod
     def from_graph(
@@ -487,15 +483,15 @@ class Run:
         list of SweepPoint
             In the order of the grid; the last option changes fastest.
         """
+        directory = self.directory
         options_given = {
-            "prepare": self._prepare,
+            "prepare": self._shape_option(directory),
             "train": train or {},
             "parse": parse or {},
             "simulate": simulate or {},
         }
         fixed = read_options(options_given)
         axes = axes_of(grid.items(), fixed)
-        directory = self.directory
         with directory.locked(say=self._say_waiting):
             return sweep(directory, axes, fixed, say=self._say)
 
@@ -598,6 +594,13 @@ class Run:
         """Compare all files with their recorded hashes, and list the results that are not up to date."""
         return verify_run(self.directory)
 
+    def _shape_option(self, directory: RunDirectory) -> Dict[str, object]:
+        """Return the given size of the pictures, if they are not prepared with it."""
+        record = directory.record_of("prepare")
+        if record is not None and record.params.shape == self._shape.get("shape"):
+            return {}
+        return self._shape
+
     def _stage(
         self,
         name: str,
@@ -605,19 +608,18 @@ class Run:
         defaults: bool,
         options: Any,
     ) -> StageResult:
-        options_given = {
-            "prepare": self._prepare,
-            name: {**self._prepare, **options} if name == "prepare" else options,
-        }
-        typed_options = read_options(options_given)
-        forget = [name] if defaults else []
         directory = self.directory
+        shape = self._shape_option(directory)
+        options_given = {"prepare": shape, name: options}
+        if name == "prepare" and options:
+            options_given = {name: {**self._shape, **options}}
+        typed_options = read_options(options_given)
         with directory.locked(say=self._say_waiting):
             return bring_up_to_date(
                 directory,
                 name,
                 typed_options,
                 force=force,
-                forget=forget,
+                defaults=[name] if defaults else [],
                 say=self._say,
             )[-1]

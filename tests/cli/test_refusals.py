@@ -597,14 +597,16 @@ def test_it_is_refused_in_one_line_before_anything_is_written(
 
 SIMULATION, GRAPH = f"simulations/{STAMP}", f"graphs/{STAMP}"
 REMOVE = (
-    f"`snnb remove run {SIMULATION} --with-dependents`, then run `snnb simulate` again"
+    f"`snnb remove run {SIMULATION} --with-dependents`, then `snnb simulate run "
+    "--engine tensorflow --samples 60 --duration 60 --record-spikes 2` recreates it"
 )
+MAP_AGAIN = "then `snnb map run --hardware spinemap_5x5 --method sequential` recreates"
 REPAIR = f"`snnb graph run --simulation {STAMP}` recreates it"
 # Commands, a damaged file, and the command that recreates it.
 DAMAGED = [
     ("verify run", "train/training_history.csv", 5, "`snnb train run` recreates it"),
     ("verify run", f"{SIMULATION}/log.txt", 5, REMOVE),
-    ("verify run", "maps/*/cores.csv", 5, "then run `snnb map` again"),
+    ("verify run", "maps/*/cores.csv", 5, MAP_AGAIN),
     (
         f"graph run --simulation {STAMP}",
         f"{SIMULATION}/spike_rate_sums.npz",
@@ -622,7 +624,7 @@ DAMAGED = [
     ("crosscheck run --with scipy", "dataset/x_test.npy", 3, "prepare the data set"),
     ("compare run", f"{SIMULATION}/sim_accuracies.json", 3, REMOVE),
     ("report run", f"{SIMULATION}/training_history.csv", 3, REMOVE),
-    ("report run", "maps/*/cost.json", 3, "then run `snnb map` again"),
+    ("report run", "maps/*/cost.json", 3, MAP_AGAIN),
 ]
 
 

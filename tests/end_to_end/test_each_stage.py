@@ -9,8 +9,8 @@ import pytest
 
 from snnb.network.spike_counts import SUMS
 from snnb.results.verify import verify_run
-from snnb.stages.carry_out import bring_up_to_date
-from snnb.stages.plan import state_of_stages
+from snnb.stages.run_stages import bring_up_to_date
+from snnb.stages.states import state_of_stages
 
 RERECORD = "the recorded run is not what this code makes; if that is meant, `make record-fixtures`"
 
@@ -106,7 +106,8 @@ def test_parse_makes_the_recorded_network_but_for_rounding(run, recorded_run):
 
 @pytest.mark.parametrize("engine", ["event", "tensorflow"])
 def test_simulate_counts_the_recorded_spikes(run, recorded_run, engine):
-    result = again(run, "simulate", engine=engine)
+    options = recorded_run.record_of("simulate").options
+    result = again(run, "simulate", **{**options, "engine": engine})
     then = recorded_run.path / recorded_run.directory_of(
         "simulate", max(recorded_run.records_of("simulate"))
     )

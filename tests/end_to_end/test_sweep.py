@@ -18,9 +18,9 @@ from snnb.results.status import status_of
 from snnb.results.sweep import sweep
 from snnb.results.verify import verify_run
 from snnb.simulation.accuracy import wilson_interval
-from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from snnb.stages.run_stages import bring_up_to_date
+from snnb.stages.states import state_of_stages
 
 FIXED = {"simulate": {"samples": 12, "duration": 6, "engine": "event"}}
 
@@ -120,7 +120,7 @@ def _own_results(run):
     )
 
 
-def test_a_sweep_does_not_change_the_effective_options(run):
+def test_a_sweep_changes_no_training_and_no_conversion(run):
     face = Run(path=run.path)
     own_name = face.simulate(**FIXED["simulate"], threshold=1.1).directory.name
     before = _own_results(open_run(run.path))
@@ -143,8 +143,6 @@ def test_a_sweep_does_not_change_the_effective_options(run):
         face.map(hardware="loihi", method="sequential").record.details.graph == own_name
     )
     assert f"simulation {own_name}" in face.report().read_text()
-    params = face.simulate().record.params
-    assert (params.threshold, params.duration, params.samples) == (1.1, 6, 12)
     # With its options, that of a sweep serves.
     wanted_simulation = next(
         point.simulation
@@ -161,18 +159,17 @@ def test_a_sweep_does_not_change_the_effective_options(run):
 
 
 @pytest.mark.slow
-def test_options_of_a_sweep_are_not_those_of_a_run_without_results(tmp_path):
+def test_a_sweep_of_a_run_without_results_adds_only_the_data_set(tmp_path):
     run = Run("mini_network", tmp_path / "run")
     swept = run.sweep(
         {"percentile": [99, 99.9]}, train={"epochs": 1}, simulate=FIXED["simulate"]
     )
     after = open_run(run.path)
-    assert after.options == {}
     assert [point.run for point in swept] == ["sweep/points", "sweep/points"]
     assert list(after.records()) == ["dataset"]
 
 
-def test_an_interrupted_sweep_leaves_the_options_and_resumed_equals_one_that_was_not(
+def test_an_interrupted_sweep_leaves_the_results_and_resumed_equals_one_that_was_not(
     run, tmp_path
 ):
     def stop(message):
@@ -258,17 +255,10 @@ def test_a_missing_package_is_said_before_anything_runs(run, monkeypatch):
     assert not (run.path / "sweep.csv").exists()
 
 
-def test_points_that_would_differ_outside_the_grid_are_refused(run):
+def test_options_of_an_earlier_simulation_do_not_hold_for_a_sweep(run):
     Run(path=run.path).simulate(**FIXED["simulate"], warm_up=5)
     options_given = {"simulate": {"samples": 12}}
-    with pytest.raises(
-        UsageError,
-        match=r"outside the grid .*--warm-up 5 was recorded.*give it for all points",
-    ):
-        _sweep(open_run(run.path), "duration=4,6", options_given=options_given)
-    swept = _sweep(
-        open_run(run.path), "duration=3,4", options_given=options_given
-    )  # valid with no point
+    swept = _sweep(open_run(run.path), "duration=3,8", options_given=options_given)
     made_records = open_run(run.path).records_of("simulate")
     assert {made_records[point.simulation].params.warm_up for point in swept} == {0}
 
@@ -336,7 +326,7 @@ def test_points_of_a_sweep_share_one_copy_of_the_data_set(run, tmp_path):
 def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     """Not for those of the network in the run."""
     options_given, said = {"simulate": {"samples": 12, "engine": "event"}}, []
-    Run(path=run.path).simulate(defaults=True, samples=12, engine="event")
+    Run(path=run.path).simulate(samples=12, engine="event")
     swept = _sweep(
         run, "calibrate=2,4", "calibration_samples=20", options_given=options_given
     )

@@ -84,7 +84,7 @@ def record_checkpoint(path):
 
     run = open_run(other_path)
     with contextlib.suppress(KeyboardInterrupt), run.locked():
-        train.STAGE.execute(run, train.STAGE.resolve(run, {"epochs": 2}), progress)
+        train.STAGE.execute(run, train.STAGE.resolve(run, {"epochs": 2}), {}, progress)
     shutil.move(str(other_path / ".checkpoint"), str(path))
     shutil.rmtree(other_path)
 

@@ -490,7 +490,7 @@ def test_a_changed_test_set_gives_no_activations(run, document):
 def test_latency_and_interval_of_separated_firing_are_stated(run, document):
     face = Run(path=run.path)
     parsed_metrics = face.parse(calibrate=4, calibration_samples=20).metrics
-    simulated_result = face.simulate(defaults=True, samples=20)
+    simulated_result = face.simulate(samples=20)
     face.graph()
     text = document(face.report().read_text()).text("accuracy")
     # Windows of 4 steps: of 4 layers and the input, and of a layer and its source
@@ -511,7 +511,7 @@ def test_rates_of_quantised_activations_are_compared_with_these(run, document):
     """With separated firing and as many steps as levels they are equal, but not in the output."""
     face = Run(path=run.path)
     face.train(activation="qcfs", levels=4, epochs=1)
-    face.simulate(defaults=True, samples=20)
+    face.simulate(samples=20)
     said = document(face.report().read_text()).text("activations")
     assert "mean quantised activation" in said
     assert set(re.findall("correlation [0-9.]+", said)[:-1]) == {"correlation 1.0000"}

@@ -37,7 +37,7 @@ def test_what_is_read_is_what_was_written_with_keys_in_the_order_of_the_contract
     assert load_manifest(path, KINDS) == run.manifest
     assert list(data) == ["schema_version", "run", "stages"]
     assert list(data["stages"]["prepare"]) == [
-        *("status", "command", "params", "inputs", "outputs"),
+        *("status", "command", "options", "params", "inputs", "outputs"),
         *("environment", "timing", "warnings", "details"),
     ]
 

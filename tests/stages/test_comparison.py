@@ -23,8 +23,8 @@ from snnb.results.compare import (
 )
 from snnb.simulation.accuracy import wilson_interval
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
 from snnb.stages.simulate import in_force
+from snnb.stages.states import state_of_stages
 
 SHOWN = [
     ("SNN accuracy", lambda one: f"{one.snn_accuracy:.2%}"),

@@ -8,13 +8,12 @@ import pytest
 
 from snnb import Run, SynapseGraph
 from snnb.chips.read_hardware import DESCRIPTIONS
-from snnb.core.errors import InputError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.quantities import number
 from snnb.mapping.files import Mapping
 from snnb.mapping.map_network import map_network
 from snnb.report.write_report import write_report
 from snnb.results.verify import verify_run
-from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
 from tests.stages.test_up_to_date import stale
@@ -75,7 +74,6 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
     assert stale(run.path) == {}
     again = face.map(hardware="spinemap_5x5", method="sequential")
     assert again.record.timing == record.timing
-    assert face.map().record.timing == record.timing  # the hardware is the recorded one
     face.graph(pool_weight="mean")
     (name, reason), *other_reasons = stale(run.path).items()
     assert (name, reason) == (
@@ -83,7 +81,7 @@ def test_a_mapping_is_recorded_and_up_to_date_until_the_graph_changes(run):
         f"{record.inputs[0].path} has changed",
     )
     assert other_reasons == []
-    third_mapping = face.map()
+    third_mapping = face.map(hardware="spinemap_5x5", method="sequential")
     assert (
         third_mapping.directory == first_mapping.directory
     )  # the one that was stale is replaced
@@ -192,13 +190,10 @@ def test_other_options_make_another_mapping_and_each_is_found_again(run):
     face = Run(path=run.path)
     small = face.map(hardware="spinemap_5x5", method="sequential").directory
     large = face.map(hardware="loihi", method="sequential", seed=4).directory
-    assert face.map().record.params.seed == 4
-    assert (
-        face.map(hardware="spinemap_5x5", method="sequential", seed=0).directory
-        == small
-        != large
-    )
-    assert face.map(hardware="loihi", seed=4).directory == large
+    assert large != small
+    assert face.map(hardware="spinemap_5x5", method="sequential").directory == small
+    again = face.map(hardware="loihi", method="sequential", seed=4)
+    assert again.directory == large
     assert sorted(open_run(run.path).records_of("map")) == sorted(
         [small.name, large.name]
     )
@@ -211,7 +206,7 @@ def test_force_replaces_it_with_the_same_bytes_but_for_the_seconds(run):
         path.name: path.read_bytes() for path in first_mapping.directory.iterdir()
     }
     written = (first_mapping.directory / "cost.json").stat().st_mtime_ns
-    again = face.map(force=True)
+    again = face.map(hardware="spinemap_5x5", method="sequential", force=True)
     assert again.directory == first_mapping.directory
     assert (again.directory / "cost.json").stat().st_mtime_ns > written
     after = {path.name: path.read_bytes() for path in again.directory.iterdir()}
@@ -254,18 +249,13 @@ def test_files_from_outside_are_recorded_by_their_hash(run, tmp_path, partition)
     assert stale(run.path) == {}  # it may be on another machine
 
 
-def test_an_objective_of_the_run_that_other_hardware_has_no_figures_of_has_no_effect(
-    run,
-):
-    said = []
-    face = Run(path=run.path, say=said.append)
+def test_an_objective_holds_for_one_mapping(run):
+    face = Run(path=run.path)
     face.map(hardware="loihi", method="groups", objective="step")
-    assert face.map(hardware="spinemap_5x5").record.params.objective == "spikes"
-    assert (
-        "map: options: --hardware spinemap_5x5; recorded options: --method groups; "
-        "recorded options without effect: --objective step"
-    ) in said
-    assert face.map(hardware="loihi").record.params.objective == "step"
+    params = face.map(hardware="spinemap_5x5", method="groups").record.params
+    assert params.objective == "spikes"
+    with pytest.raises(UsageError, match="has no time_ns in its description"):
+        face.map(hardware="spinemap_5x5", objective="step")
 
 
 def test_a_description_that_is_edited_during_the_mapping_makes_it_stale(
@@ -300,17 +290,13 @@ def test_unavailable_cores_hold_until_another_chip_is_given(run, tmp_path):
     places = Mapping.open(mapping.directory).place.tolist()
     assert [1, 1] not in places
     assert [2, 1] not in places
-    assert face.map().directory == mapping.directory
     failed_path.write_text("0 0\n")
     assert [reason for _, reason in stale(run.path).items()] == [
         f"{failed_path} has changed"
     ]
     other_mapping = face.map(hardware="truenorth")
     assert Mapping.open(other_mapping.directory).hardware.unavailable is None
-    assert open_run(run.path).options["map"] == {
-        "hardware": "truenorth",
-        "method": "sequential",
-    }
+    assert other_mapping.record.options == {"hardware": "truenorth"}
 
 
 def test_a_list_of_unavailable_cores_that_is_wrong_changes_nothing(run, tmp_path, snnb):
@@ -321,7 +307,7 @@ def test_a_list_of_unavailable_cores_that_is_wrong_changes_nothing(run, tmp_path
     failed_path.write_text("1 1\n1 5\n")
     wrong = snnb("map", "--run-dir", run.path, *options, code=3)
     assert f"{failed_path}: line 2: 1 5 is not one of the 5 × 5 cores" in wrong.stderr
-    assert "map" not in open_run(run.path).options
+    assert open_run(run.path).records_of("map") == {}
 
 
 def test_the_cost_of_an_event_input_is_printed(tmp_path, snnb):
@@ -348,12 +334,11 @@ def latest_map(run_dir):
 
 
 def test_a_partition_holds_for_one_time(run, partition):
-    foreign = Run(path=run.path).map(hardware="loihi", partition=partition)
-    opened_run = open_run(run.path)
-    options = opened_run.options["map"]
-    params = STAGES["map"].resolve(opened_run, options)
-    assert params.partition is None
-    assert STAGES["map"].select(opened_run, params) != (foreign.directory.name, None)
+    face = Run(path=run.path)
+    foreign = face.map(hardware="loihi", partition=partition)
+    computed = face.map(hardware="loihi", method="sequential")
+    assert computed.record.params.partition is None
+    assert computed.directory != foreign.directory
 
 
 def test_a_partition_with_overfull_cores_is_costed_and_marked_invalid(

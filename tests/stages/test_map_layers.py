@@ -16,7 +16,7 @@ from snnb.report.write_report import write_report
 from snnb.results.status import status_of
 from snnb.results.verify import verify_run
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 from tests.mapping.layers.test_assignment import Layers
 
 SMALL = """
@@ -72,7 +72,7 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
         in log
     )
     assert verify_run(open_run(run.path)).problems == []
-    assert face.map().record.timing == result.record.timing
+    assert face.map(hardware="speck2f").record.timing == result.record.timing
     (summary,) = status_of(open_run(run.path), []).mappings
     assert (summary.chip, summary.details) == ("speck2f", details)
     assert (details.hardware, details.method, details.cores.cores) == (
@@ -128,7 +128,7 @@ def test_an_own_chip_and_a_changed_one(run, small):
     assert {
         state.reason for state in state_of_stages(open_run(run.path)) if state.reason
     } == {f"{small} has changed"}
-    assert face.map().record.details.hardware == "other"
+    assert face.map(hardware=str(small)).record.details.hardware == "other"
 
 
 def test_a_network_that_does_not_fit_ends_with_its_table_and_one_line(run, small, snnb):

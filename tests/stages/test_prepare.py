@@ -9,7 +9,7 @@ from snnb.datasets import preparation
 from snnb.rundir.manifest import RunInfo
 from snnb.stages.model import identify_model, input_shape
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_the_shape_of_the_model_is_fitted_alike_whether_given_or_not(
     )
 
 
-def test_a_shape_that_has_to_be_given_is_remembered_until_it_is_forgotten(
+def test_a_shape_that_has_to_be_given_is_that_of_the_result_unless_defaults_are_asked_for(
     tmp_path, pets, snnb
 ):
     (tmp_path / "net.py").write_text("def net(input_shape, num_classes): return None")

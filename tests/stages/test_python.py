@@ -27,7 +27,7 @@ from snnb.io.text import html_table
 from snnb.results.verify import verify_run
 from snnb.stages.all import STAGES
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 from tests.conftest import DRAWN, figures
 from tests.end_to_end.conftest import RECORDED
 

@@ -7,8 +7,8 @@ import pytest
 from snnb import Run
 from snnb.report.write_report import write_report
 from snnb.results.compare import compare
+from snnb.stages.command_options import CommandOptions
 from snnb.stages.open_run import open_run
-from snnb.stages.run_options import options_with_effect
 from snnb.training.recipe import Recipe
 from tests.model_files.conftest import DIGITS_NET
 
@@ -68,7 +68,7 @@ def test_the_report_of_a_trained_network_has_it(run, tmp_path):
 
 def test_the_seed_goes_to_the_stages_that_use_it(elsewhere):
     options_given = {name: {"seed": 3} for name in ("prepare", "train", "simulate")}
-    assert options_with_effect(elsewhere, options_given) == {
+    assert CommandOptions.of(elsewhere, options_given).given == {
         **options_given,
         "train": {},
     }

@@ -20,7 +20,7 @@ from snnb.results.verify import verify_run
 from snnb.rundir.manifest import sealed
 from snnb.stages.model import model_of, trust
 from snnb.stages.open_run import open_run
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 
 EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').write_text('yes')\ndef net(): pass\n"
 

@@ -15,11 +15,11 @@ from snnb.results.verify import verify_run
 from snnb.rundir.manifest import SEAL, sealed
 from snnb.stages import train
 from snnb.stages.all import STAGES
-from snnb.stages.carry_out import bring_up_to_date
+from snnb.stages.command_options import CommandOptions, read_options
 from snnb.stages.open_run import open_or_create, open_run
-from snnb.stages.plan import state_of_stages
-from snnb.stages.run_options import options_with_effect, read_options
+from snnb.stages.run_stages import bring_up_to_date
 from snnb.stages.simulate import SimulateParams
+from snnb.stages.states import state_of_stages
 from tests.rundir.test_manifest import alter_in_secret
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2}
@@ -41,7 +41,7 @@ def test_the_same_settings_given_again_are_up_to_date_and_one_of_several_keeps_t
 
     def is_selected(stage, **given):
         return stage.select(
-            run, stage.resolve(run, {**run.options[stage.name], **given})
+            run, stage.resolve(run, {**run.record_of(stage.name).options, **given})
         )
 
     assert is_selected(train.STAGE, settings={"filters": (4, 8)}) == (None, None)
@@ -58,7 +58,7 @@ def test_an_input_altered_with_size_and_time_kept_is_made_again_and_never_record
 ):
     path = run.path / "dataset" / "x_train.npy"
     whole_content = path.read_bytes()
-    assert stale(run.path) == {}  # its hash is remembered now
+    assert stale(run.path) == {}  # its hash is in the cache now
     alter_in_secret(path)
     outcomes = Run(path=run.path).directory
     with outcomes.locked():
@@ -111,78 +111,60 @@ def test_a_simulation_is_named_by_stamp_or_by_its_path_in_this_run(run, tmp_path
         Run(path=run.path).graph(simulation=str(other_folder / "simulations" / stamp))
 
 
-def test_an_option_of_the_run_that_does_not_fit_a_given_one_is_dropped_and_named(run):
-    said = []
-    python = Run(path=run.path, say=said.append)
+def test_options_of_a_simulation_do_not_follow_into_the_next(run):
+    """The recorded simulation has `--record-spikes 2`, which is not valid with one sample."""
+    python = Run(path=run.path)
     params = python.simulate(samples=1, duration=5, engine="event").record.params
     assert (params.samples, params.record_spikes) == (1, 0)
-    dropped_text = "simulate: --record-spikes 2 was recorded but is not valid with these options; its default is used"
-    assert said.count(dropped_text) == 1
-    assert "record_spikes" not in open_run(run.path).options["simulate"]
     with pytest.raises(UsageError, match="only --samples 1"):
-        python.simulate(record_spikes=2)
+        python.simulate(samples=1, record_spikes=2)
 
 
-def test_an_option_of_the_run_that_does_not_fit_the_test_set_is_refused_with_its_origin(
-    run,
-):
+def test_own_samples_that_the_test_set_does_not_have_are_refused(run):
+    """The recorded simulation has more samples, and its data set has changed."""
     manifest = yaml.safe_load((run.path / "manifest.yaml").read_text())
     manifest["stages"]["prepare"]["details"]["splits"]["test"]["shape"][0] = 40
+    for record in manifest["stages"]["simulations"].values():
+        record["inputs"][0]["sha256"] = "0" * 64
     (run.path / "manifest.yaml").write_text(sealed(yaml.safe_dump(manifest)))
     python = Run(path=run.path)
-    with pytest.raises(
-        UsageError,
-        match=r"the test set has 40; give at most that many .--samples was given for this",
-    ):
-        python.simulate()
-    with pytest.raises(
-        UsageError, match=r"the test set has 40; give at most that many$"
-    ):
-        python.simulate(samples=50)
-    assert (
-        python.simulate(defaults=True, duration=3, engine="event").record.params.samples
-        == 40
-    )
+    with pytest.raises(UsageError, match=r"the test set has 40; give at most that"):
+        python.graph()
+    assert python.simulate(duration=3, engine="event").record.params.samples == 40
 
 
 def test_default_samples_follow_the_first_sample(run):
     """Of 360 samples."""
-    said = []
-    python = Run(path=run.path, say=said.append)
+    python = Run(path=run.path)
+    common = {"engine": "event", "duration": 3}
     numbers = [
-        python.simulate(**options).record.params.samples
+        python.simulate(**common, **options).record.params.samples
         for options in (
-            {"defaults": True, "engine": "event", "duration": 3, "first": 300},
+            {"first": 300},
             {},
             {"first": 10},
-            {"first": 0},
             {"samples": 40, "first": 10},
-            {"first": 300},
         )
     ]
-    assert numbers == [60, 60, 350, 360, 40, 40]
-    assert [line for line in said if "--samples" in line] == [
-        "simulate: options: --first 10, --samples 40; recorded options: --engine event, --duration 3",
-        "simulate: options: --first 300; recorded options: --engine event, --samples 40, --duration 3",
-    ]
+    assert numbers == [60, 360, 350, 40]
 
 
-def test_effective_options_are_printed_and_defaults_forgets_those_of_the_run(run):
+def test_options_are_printed_with_their_origin(run):
     said = []
     python = Run(path=run.path, say=said.append)
-    python.simulate(samples=20, record_spikes=0, initial_potential=0.5, engine="event")
-    python.simulate(duration=7)
-    python.simulate(defaults=True, duration=7)
-    assert [line for line in said if "options:" in line][1:] == [
-        "simulate: options: --duration 7; recorded options: --engine event, --samples 20, --initial-potential 0.5",
-        "simulate: options: --duration 7",
+    python.parse(percentile=99, calibrate=8)
+    python.prepare(limit=50)
+    python.simulate(samples=20, engine="event")
+    assert [line for line in said if "options:" in line] == [
+        "parse: options: --percentile 99, --calibrate 8",
+        "prepare: options: --limit 50",
+        "train: recorded options: --epochs 8, --batch-size 16",
+        "parse: recorded options: --percentile 99, --calibrate 8",
+        "simulate: options: --samples 20, --engine event",
     ]
     stamp, record = max(open_run(run.path).records_of("simulate").items())
-    there_shape = run.record_of("prepare").details.splits["test"].shape[0]
-    assert record.params == SimulateParams(samples=there_shape, duration=7)
+    assert record.params == SimulateParams(samples=20, duration=8, engine="event")
     (row,) = compare([f"{run.path}:{stamp}"])
-    assert row.differs["duration"] == 7
-    assert "initial_potential" not in row.differs
     assert "seed" not in row.differs
 
 
@@ -242,17 +224,14 @@ def test_a_file_that_is_cut_or_missing_is_seen_and_made_again(run):
     assert "parse" not in stale(run.path)
 
 
-def test_an_option_of_the_run_that_the_network_defines_has_no_effect_and_is_named(run):
-    said = []
-    python = Run(path=run.path, say=said.append)
-    python.simulate(samples=5, record_spikes=0, threshold=2, engine="event")
+def test_an_own_option_that_the_network_defines_now_is_left_out(run):
+    python = Run(path=run.path)
+    python.simulate(samples=5, threshold=2, engine="event")
     python.parse(weight_bits=4, calibrate=8)
-    params = python.simulate().record.params
-    assert params.threshold == 1
-    assert any(
-        line.endswith("; recorded options without effect: --threshold 2")
-        for line in said
-    )
+    assert python.graph().record.details.simulation is not None
+    simulated = open_run(run.path).record_of("simulate")
+    assert simulated.options == {"samples": 5, "engine": "event"}
+    assert simulated.params.threshold == 1
 
 
 def test_options_of_poolings_that_the_network_does_not_have_are_warned_of(run):
@@ -275,14 +254,14 @@ def test_an_option_of_one_stage_without_effect_is_refused_only_where_no_other_st
 ):
     options_given = {"parse": {"calibrate": 8}, "simulate": {"initial_potential": 0.5}}
     with pytest.raises(UsageError, match="--initial-potential: a calibrated network"):
-        options_with_effect(run, options_given)
+        CommandOptions.of(run, options_given)
     poisson = {"simulate": {"input_rate": 500, "input": "poisson"}}
-    assert options_with_effect(run, poisson) == poisson
+    assert CommandOptions.of(run, poisson).given == poisson
     quantised_options = {
         "train": {"activation": "qcfs", "levels": 4},
         "parse": {"firing": "free"},
     }
-    assert options_with_effect(run, quantised_options) == quantised_options
+    assert CommandOptions.of(run, quantised_options).given == quantised_options
 
 
 def test_numbers_as_text_are_taken_as_on_the_command_line():

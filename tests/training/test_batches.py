@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.core.options import drop_invalid, validated
+from snnb.core.options import valid_defaults, validated
 from snnb.training.batches import (
     LabelledPictures,
     batches,
@@ -93,12 +93,9 @@ def test_a_cycle_takes_turns_every_two_epochs():
 
 def test_another_optimizer_drops_the_momentum_and_the_same_keeps_it():
     sgd = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}
-    kept_options, dropped_keys = drop_invalid(Recipe, sgd, {"optimizer": "adam"})
-    assert (kept_options, dropped_keys) == (
-        {"optimizer": "sgd", "epochs": 3},
-        {"momentum": 0.9, "nesterov": True},
-    )
-    assert drop_invalid(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == (sgd, {})
+    kept_options = valid_defaults(Recipe, sgd, {"optimizer": "adam"})
+    assert kept_options == {"optimizer": "sgd", "epochs": 3}
+    assert valid_defaults(Recipe, sgd, {"optimizer": "sgd", "epochs": 4}) == sgd
 
 
 @pytest.mark.parametrize(

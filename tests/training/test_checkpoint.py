@@ -10,7 +10,7 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.model_files.keras import keras
 from snnb.training.batches import split_rows
-from snnb.training.fit import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from snnb.training.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from snnb.training.recipe import Recipe
 from tests.training.conftest import plain_model
 

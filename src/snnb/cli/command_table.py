@@ -174,7 +174,7 @@ OPTION_NOTES = {
         "in --grid or as one value."
     ),
 }
-REMEMBERED_NOTE = "A run remembers the options that are given; --defaults forgets them."
+OPTIONS_NOTE = "Options hold for one command. A stage without options keeps its result."
 # By command: the examples in its help
 EXAMPLES: Dict[str, Sequence[str]] = {
     "prepare": (

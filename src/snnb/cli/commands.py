@@ -20,7 +20,7 @@ from snnb.cli.command_table import (
     HELP_PARAMETERS,
     ON_STAGES,
     OPTION_NOTES,
-    REMEMBERED_NOTE,
+    OPTIONS_NOTE,
 )
 from snnb.cli.parameters import (
     RUN_DIR,
@@ -116,7 +116,7 @@ def _notes(command: str) -> List[str]:
     if command in OPTION_NOTES:
         notes.append(OPTION_NOTES[command])
     if command in HELP_PARAMETERS or COMMANDS[command].module == ON_STAGES:
-        notes.append(REMEMBERED_NOTE)
+        notes.append(OPTIONS_NOTE)
     return notes
 
 

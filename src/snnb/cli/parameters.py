@@ -156,7 +156,7 @@ Force = Annotated[
 ]
 Defaults = Annotated[
     bool,
-    typer.Option("--defaults", help="Forget the options that were given before."),
+    typer.Option("--defaults", help="Use no options of earlier results."),
 ]
 NoUpstream = Annotated[
     bool,

@@ -35,10 +35,10 @@ from snnb.network.fidelity import Fidelity
 from snnb.plots.figure_format import FIGURE_ENDINGS
 from snnb.rundir.directory import RunDirectory
 from snnb.stages.all import CHAIN, STAGES
-from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.documents import RunDocument, StagesDocument
 from snnb.stages.open_run import described_with_repair, open_or_create
 from snnb.stages.parse import ParseDetails
+from snnb.stages.run_stages import bring_up_to_date
 from snnb.stages.stage import StageResult
 
 # Options of `prepare` that every stage has: `prepare` may have to run first.
@@ -123,7 +123,7 @@ def stage_command(name: str) -> Callable[..., None]:
                 force=force,
                 upstream=not no_upstream,
                 asked_by_name=is_stage,
-                forget=stages if defaults else (),
+                defaults=stages if defaults else (),
                 say=console.say,
                 bar=console.bar,
             )

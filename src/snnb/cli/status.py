@@ -1,7 +1,7 @@
 """`snnb status`: the state of the stages, simulations, sweep and mappings of a run."""
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, List, Mapping, Sequence
+from typing import TYPE_CHECKING, List, Sequence
 
 from snnb.cli import output
 from snnb.cli.parameters import ExistingRun, open_recovered
@@ -12,6 +12,7 @@ from snnb.core.quantities import legend
 if TYPE_CHECKING:
     from snnb.core.quantities import Columns
     from snnb.results.compare import MappingSummary
+    from snnb.rundir.directory import RunDirectory
 
 
 def status(run_dir: ExistingRun = None) -> None:
@@ -36,7 +37,7 @@ def status(run_dir: ExistingRun = None) -> None:
         rows.append([path, "stale: its graph has changed", "", ""])
     lines = [f"{run.path}: {run.manifest.run.title}"]
     lines += table_lines(rows, right=(3,), drop=(3, 2), shorten=(1,))
-    lines += option_lines(run.options)
+    lines += option_lines(run)
     if simulations:
         lines += ["", *simulation_lines(simulation_table(simulations))]
     if summary.sweep:
@@ -60,19 +61,18 @@ def simulation_lines(table: "Columns") -> List[str]:
     )
 
 
-def option_lines(options: "Mapping[str, Mapping[str, object]]") -> List[str]:
-    """Return an empty line and a table of the options that were given, by stage.
+def option_lines(run: "RunDirectory") -> List[str]:
+    """Return an empty line and a table of the options that were given, by result.
 
     Return no lines without options.
     """
     from snnb.core.options import options_in_words
-    from snnb.stages.all import STAGES
 
     rows = []
-    for name, stage in STAGES.items():
-        if options.get(name):
-            words = options_in_words(stage.kind.params, options[name])
-            rows.append((f"options of {name}", words))
+    for directory, record in run.records().items():
+        if record.options:
+            words = options_in_words(type(record.params), record.options)
+            rows.append((f"options of {directory}", words))
     return ["", *table_lines(rows, wrapped_columns=(1,), head=False)] if rows else []
 
 

@@ -14,10 +14,10 @@ from typing import (
     Callable,
     ClassVar,
     Dict,
+    List,
     Mapping,
     Optional,
     Sequence,
-    Tuple,
     Type,
     TypeVar,
     cast,
@@ -69,7 +69,6 @@ class Flag:
     hidden: bool = False  # whether the command line does not have the option
     # Returns the values for shell completion
     complete: Optional[Callable[[], Sequence[str]]] = None
-    one_shot: bool = False  # whether a given value holds for one command only
     # Title of its panel in the help; None for the first panel
     panel: Optional[str] = None
 
@@ -80,7 +79,6 @@ class Options(BaseModel):
     model_config = STRICT
     # By field: a description of its default
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}
-    recorded: ClassVar[bool] = True  # whether a run records the values
 
     def changed(self: "Opts", **values: object) -> "Opts":
         """Return a copy with other values of some fields; raise `UsageError` if one is not valid."""
@@ -134,45 +132,47 @@ def field_type(kind: Type[Options], name: str) -> Type[object]:
     return cast("Type[object]", annotation)
 
 
-def merge_options(
-    earlier: Mapping[str, object],
-    options_given: Mapping[str, object],
+def over_defaults(
+    defaults: Mapping[str, object], options: Mapping[str, object]
 ) -> Dict[str, object]:
-    """Return earlier values updated with given values; mappings of settings are merged."""
-    options = {**earlier, **options_given}
-    for name, value in options_given.items():
-        earlier_value = earlier.get(name)
-        if isinstance(value, Mapping) and isinstance(earlier_value, Mapping):
-            options[name] = {**earlier_value, **value}
-    return options
+    """Return the defaults with the values of options in their place.
 
-
-def drop_invalid(
-    kind: Type[Options],
-    earlier: Mapping[str, object],
-    options_given: Mapping[str, object],
-) -> Tuple[Dict[str, object], Dict[str, object]]:
-    """Split earlier values into values that are valid together with the given ones, and values that are not.
-
-    An earlier `--record-spikes 50` is not valid together with `--samples 20`.
+    In a mapping of settings, the settings that an option does not name keep their
+    defaults.
     """
-    valid, invalid_options = dict(earlier), {}
+    values = {**defaults, **options}
+    for name, value in options.items():
+        default = defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            values[name] = {**default, **value}
+    return values
+
+
+def valid_defaults(
+    kind: Type[Options],
+    defaults: Mapping[str, object],
+    options: Mapping[str, object],
+) -> Dict[str, object]:
+    """Return the defaults that are valid together with the options.
+
+    A default momentum of SGD is not valid together with `--optimizer adam`.
+    """
+    valid = dict(defaults)
     while True:
         try:
-            kind.model_validate(merge_options(valid, options_given))
+            kind.model_validate(over_defaults(valid, options))
         except ValidationError as error:
             names = {
                 str(wrong["loc"][0])
                 for wrong in error.errors()
                 if wrong["type"] != "missing"
             }
-            invalid = [
-                name for name in names if name in valid and name not in options_given
-            ]
+            invalid = names.intersection(valid).difference(options)
             if invalid:
-                invalid_options.update({name: valid.pop(name) for name in invalid})
+                for name in invalid:
+                    del valid[name]
                 continue
-        return valid, invalid_options
+        return valid
 
 
 def refuse_bad_values(kind: Type[Options], values: Mapping[str, object]) -> None:
@@ -224,12 +224,19 @@ def default_in_words(kind: Type[Options], name: str) -> Optional[str]:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def is_remembered(kind: Type[Options], name: str) -> bool:
-    """Whether a run remembers the value of an option that a user has given."""
-    if not kind.recorded or kind.model_fields[name].exclude:
-        return False
-    flag = flag_of(kind, name)
-    return not flag.one_shot and not flag.hidden
+def changes_result(kind: Type[Options], name: str) -> bool:
+    """Whether a result depends on the option, and records it."""
+    return not kind.model_fields[name].exclude and not flag_of(kind, name).hidden
+
+
+def recorded_values(
+    kind: Type[Options], options: Mapping[str, object]
+) -> Dict[str, object]:
+    """Return the options that a result records, as JSON values."""
+    values: Dict[str, Any] = {
+        name: value for name, value in options.items() if changes_result(kind, name)
+    }
+    return kind.model_construct(**values).model_dump(mode="json", include=set(values))
 
 
 def own_flags(kind: Type[Options]) -> Dict[str, Flag]:
@@ -268,6 +275,26 @@ def options_in_words(kind: Type[Options], values: Mapping[str, object]) -> str:
         else:
             words.append(f"{option} {_typed(value, 'x')}")
     return ", ".join(words)
+
+
+def command_words(kind: Type[Options], values: Mapping[str, object]) -> List[str]:
+    """Return the words of a command with values of options: `--calibrate`, `8`."""
+    words: List[str] = []
+    for name, value in values.items():
+        option = option_name(kind, name)
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif isinstance(value, tuple) and flag_of(kind, name).repeated:
+            for item in value:
+                words += [option, str(item)]
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                words += [option, f"{key}={_typed(item, ',')}"]
+        elif isinstance(value, float):
+            words += [option, str(value)]
+        elif value is not None:
+            words += [option, _typed(value, "x")]
+    return words
 
 
 def _typed(value: object, between: str) -> str:

@@ -33,6 +33,7 @@ class PreparationSettings(Options):
     )
     source: Optional[AbsolutePath] = Field(
         default=None,
+        exclude=True,
         description="Folder with the original files; disables the download.",
     )
     data_dir: Annotated[Optional[Path], Flag(environment="SNNB_DATA")] = Field(

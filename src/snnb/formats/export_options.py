@@ -1,6 +1,6 @@
 """The options of an export."""
 
-from typing import ClassVar, Literal, Optional
+from typing import Literal, Optional
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -14,8 +14,6 @@ SOME = "Options of some formats"  # panel of the help
 
 class ExportOptions(Options):
     """Contents and units of an export. An option that only some formats have is in their `Format.own_options`."""
-
-    recorded: ClassVar[bool] = False
 
     rate_unit: RateUnit = Field(
         default="step",

@@ -7,7 +7,7 @@ from snnb.core.formatting import local_time
 from snnb.report.page import Section, Table
 from snnb.results.compare import Simulation, simulation_table
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.plan import StageState, state_of_stages
+from snnb.stages.states import StageState, state_of_stages
 
 
 def overview_section(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, cast
 
 from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
+from snnb.core.options import command_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions
 from snnb.io.files import refuse_existing, refuse_link, remove_partial
@@ -14,7 +15,6 @@ from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
-from snnb.stages.carry_out import bring_up_to_date
 from snnb.stages.graph import (
     ASSUMED,
     graph_command,
@@ -22,14 +22,16 @@ from snnb.stages.graph import (
     simulation_of,
     spike_times_of,
 )
-from snnb.stages.plan import state_of_stages
+from snnb.stages.run_stages import bring_up_to_date
 from snnb.stages.stage import (
     recorded,
     recorded_details,
+    recorded_options,
     require_result,
     stale_reason,
     unaltered,
 )
+from snnb.stages.states import state_of_stages
 
 if TYPE_CHECKING:
     from snnb.formats.request import MeshTraffic, OnCores, Simulated
@@ -210,12 +212,12 @@ def load_mapping(
         )
     stale = stale_reason(run, record, {})
     if stale is not None:
-        command_options = shlex.join(
-            ["--run-dir", str(run.path), "--hardware", str(record.params.hardware)]
-        )
+        options = recorded_options(run, mapping_stage.STAGE, record)
+        options["graph"] = record.details.graph
+        words = shlex.join(command_words(type(record.params), options))
         raise UpstreamError(
-            f"mapping {stamp} is stale: {stale}; map again with `snnb map "
-            f"{command_options} --graph {record.details.graph}`"
+            f"mapping {stamp} is stale: {stale}; map again with `snnb map --run-dir "
+            f"{shlex.quote(str(run.path))} {words}`"
         )
     return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
 

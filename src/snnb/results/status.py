@@ -11,8 +11,9 @@ from snnb.results.export import stale_exports
 from snnb.results.sweep import points_of_sweep
 from snnb.results.sweep_table import SweepPoint
 from snnb.rundir.directory import RunDirectory
+from snnb.rundir.manifest import AnyRecord
 from snnb.stages.all import STAGES
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 
 Details: Any = Union[tuple(stage.kind.details for stage in STAGES.values())]
 
@@ -25,6 +26,7 @@ class StageStatus(Document):
     reason: Optional[str]  # why it is stale
     started_utc: Optional[str]
     wall_s: Optional[float]
+    options: Dict[str, JsonValue]  # given for this result
     differs: Dict[
         str, JsonValue
     ]  # parameters of a simulation that are not equal in all simulations
@@ -38,11 +40,16 @@ class Status(Document):
     run_dir: Path
     model: str
     dataset: str
-    options: Dict[str, Dict[str, JsonValue]]  # that a user has given, by stage and name
     stale_exports: List[str]
     stages: List[StageStatus]
     mappings: List[MappingSummary]
     sweep: List[SweepPoint]  # points of the last sweep, from its table
+
+
+def options_of(record: AnyRecord) -> Dict[str, JsonValue]:
+    """Return the options that were given for a result, as JSON values."""
+    options: Dict[str, JsonValue] = record.model_dump(mode="json")["options"] or {}
+    return options
 
 
 def status_of(run: RunDirectory, simulations: Sequence[Simulation]) -> Status:
@@ -61,6 +68,7 @@ def status_of(run: RunDirectory, simulations: Sequence[Simulation]) -> Status:
                 reason=state.reason,
                 started_utc=None if record is None else record.timing.started_utc,
                 wall_s=None if record is None else record.timing.wall_s,
+                options={} if record is None else options_of(record),
                 differs={} if simulation is None else simulation.differs,
                 details=None if record is None else record.details,
                 in_words=state.in_words,
@@ -70,7 +78,6 @@ def status_of(run: RunDirectory, simulations: Sequence[Simulation]) -> Status:
         run_dir=run.path,
         model=run.model,
         dataset=run.manifest.run.dataset,
-        options=run.manifest.run.model_dump(mode="json")["options"],
         stale_exports=stale_exports(run),
         stages=stages,
         mappings=mappings_of(run),

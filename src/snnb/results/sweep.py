@@ -1,18 +1,18 @@
 """`sweep`: a simulation for each point of a grid of options.
 
 A point is simulated in the run if its training and conversion have the parameters that
-they have in the run: those of the run's options, else the defaults. All other points
-are simulated in one separate run, `sweep/points`, which has a copy of the data set. Its
-options, its training and its conversion are those of the latest point; the training and
-conversion of every point are kept in a run without a data set, such as
-`sweep/percentile=99.0`. Results that are up to date are not computed again, so an
-interrupted sweep continues. The options of the run do not change.
+they have in the run. All other points are simulated in one separate run,
+`sweep/points`, which has a copy of the data set. Its training and its conversion are
+those of the latest point; the training and conversion of every point are kept in a run
+without a data set, such as `sweep/percentile=99.0`. Results that are up to date are not
+computed again, so an interrupted sweep continues.
+
+The options of a stage are those of the sweep. If it has none, training and conversion
+have those of the results of the run, and a simulation has the defaults.
 """
 
 import re
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import (
     Callable,
@@ -50,21 +50,24 @@ from snnb.rundir.directory import RunDirectory
 from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 from snnb.stages import parse, simulate, train
 from snnb.stages.all import STAGES
-from snnb.stages.carry_out import (
+from snnb.stages.command_options import CommandOptions
+from snnb.stages.run_stages import (
     FIGURES_UNCHANGED,
     OTHER_VERSIONS,
     bring_up_to_date,
+    check_command,
     no_bar,
 )
-from snnb.stages.plan import UP_TO_DATE, check_options
-from snnb.stages.run_options import merge_with_run, options_with_effect
 from snnb.stages.simulate import SimulateParams
 from snnb.stages.stage import Given, StageResult
+from snnb.stages.states import UP_TO_DATE
 
 FIGURE = "sweep.png"
 FOLDER = "sweep"
 POINTS = "points"  # run in `FOLDER` with the simulations
 NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
+TRAINING = ("prepare", train.KIND.name)
+DEFAULTS = (simulate.KIND.name,)  # stages that do not take options of earlier results
 Bar = Callable[..., ContextManager[Progress]]
 
 
@@ -87,15 +90,12 @@ def sweep(
 ) -> List[SweepPoint]:
     """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
 
-    The options of the run do not change.
-
     An interrupted sweep continues: a simulation of the present data set and training
     that has the options of a point is used for it. The table has the rows of all
     completed points.
 
     The run is locked. `options_given` are options by stage that are the same for all
-    points. An option that is not given has the value that the run remembers. The points
-    are returned in the order of the grid; the last axis changes fastest.
+    points. The points are returned in the order of the grid; the last axis changes fastest.
     """
     if run.manifest.run.imported:
         raise UsageError(
@@ -103,20 +103,15 @@ def sweep(
             "map the graph onto each chip with `snnb map`, and list the mappings with "
             "`snnb compare`"
         )
-    points = [
-        replace(point, given=options_with_effect(run, point.given))
-        for point in points_of(axes, options_given)
-    ]
+    points = points_of(axes, options_given)
     refuse_foreign(run.path / TABLE, mark=MARK)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
-        check_options(run, simulate.KIND.name, point.given)
+        check_command(run, simulate.KIND.name, point.given, DEFAULTS)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     preparation = {"prepare": options_given.get("prepare", {})}
-    bring_up_to_date(
-        run, "prepare", preparation, remember=False, say=_news(say, UP_TO_DATE), bar=bar
-    )
+    bring_up_to_date(run, "prepare", preparation, say=_news(say, UP_TO_DATE), bar=bar)
     common_params = _params_of(run, points)
     done: List[SweepPoint] = []
     with ExitStack() as stack:
@@ -152,25 +147,10 @@ def sweep(
 
 
 def _params_of(run: RunDirectory, points: Sequence[Point]) -> SimulateParams:
-    """Return the parameters of the last point; outside the grid they are those of all.
-
-    Raise `UsageError` if an option of the run is valid at some points only.
-    """
-    # By point: messages about options of the run that are not valid with its options
-    notes: List[List[str]] = []
+    """Return the parameters of the last point; outside the grid they are those of all."""
     for point in points:
-        notes.append([])
-        options = merge_with_run(run, point.given, say=notes[-1].append)
-        params = simulate.STAGE.resolve(
-            run, simulate.STAGE.effective_options(run, options)
-        )
-    common_notes = set(notes[0]).intersection(*notes[1:])
-    for note in chain.from_iterable(notes):
-        if note not in common_notes:
-            raise UsageError(
-                f"the points would differ in an option outside the grid ({note}); "
-                "give it for all points"
-            )
+        options = _options_of(run, point.given)
+        params = simulate.STAGE.resolve(run, options[simulate.KIND.name])
     return params
 
 
@@ -204,18 +184,16 @@ def _simulate_point(
     run: RunDirectory, point: Point, axes: Sequence[Axis], *, say: Say, bar: Bar
 ) -> Tuple[RunDirectory, StageResult]:
     """Bring the simulation of a point up to date; return it and the run that it is in."""
-    options = _effective_options(run, merge_with_run(run, point.given))
+    options = _options_of(run, point.given)
     params = _network_params(run, options)
-    params_of_run = _network_params(
-        run, _effective_options(run, merge_with_run(run, {}))
-    )
+    params_of_run = _network_params(run, _options_of(run, {}))
     if params == params_of_run:
         results = bring_up_to_date(
             run,
             simulate.KIND.name,
             point.given,
-            remember=False,
             asked_by_name=False,
+            defaults=DEFAULTS,
             say=say,
             bar=bar,
         )
@@ -227,9 +205,8 @@ def _simulate_point(
             stack.enter_context(source_run.locked(say=say))
         home.take("prepare", run)
         if params[train.KIND.name] == params_of_run[train.KIND.name]:
-            bring_up_to_date(
-                run, train.KIND.name, point.given, remember=False, say=say, bar=bar
-            )
+            training = {name: point.given.get(name, {}) for name in TRAINING}
+            bring_up_to_date(run, train.KIND.name, training, say=say, bar=bar)
         trained_run = _trained_run(
             [run, kept_run, *_runs_of_sweep(run)], params[train.KIND.name]
         )
@@ -238,29 +215,26 @@ def _simulate_point(
         if kept_run.record_of(parse.KIND.name) is not None:
             home.take(parse.KIND.name, kept_run)
         bring_up_to_date(
-            home, parse.KIND.name, options, forget=STAGES, say=say, bar=bar
+            home, parse.KIND.name, options, defaults=STAGES, say=say, bar=bar
         )
         for name in NETWORK:
             kept_run.take(name, home)
-        kept_run.save_options({name: home.options.get(name, {}) for name in NETWORK})
         results = bring_up_to_date(
             home,
             simulate.KIND.name,
             options,
-            forget=STAGES,
             asked_by_name=False,
+            defaults=STAGES,
             say=say,
             bar=bar,
         )
         return home, results[-1]
 
 
-def _effective_options(run: RunDirectory, options: Given) -> Given:
-    """Return the options that have an effect, by stage."""
-    return {
-        name: STAGES[name].effective_options(run, options)
-        for name in ("prepare", *GRID_STAGES)
-    }
+def _options_of(run: RunDirectory, options_given: Given) -> Given:
+    """Return the options of a point by stage, those of the results of the run included."""
+    options = CommandOptions.of(run, options_given, DEFAULTS).by_stage()
+    return {name: options[name] for name in ("prepare", *GRID_STAGES)}
 
 
 def _network_params(

@@ -9,7 +9,7 @@ from snnb.io.text import Document
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord, FileRecord, changed, is_on_this_machine
 from snnb.stages.open_run import repair_command
-from snnb.stages.plan import state_of_stages
+from snnb.stages.states import state_of_stages
 
 
 class Verification(Document):

@@ -34,6 +34,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from snnb.core.errors import (
@@ -43,7 +44,7 @@ from snnb.core.errors import (
     UpstreamError,
     UsageError,
 )
-from snnb.core.options import Options
+from snnb.core.options import Options, changes_result
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
     describe_os_error,
@@ -270,18 +271,6 @@ class RunDirectory:
         """Name of the file of a graph."""
         return f"{self.model}_graph.h5"
 
-    @property
-    def options(self) -> Mapping[str, Mapping[str, object]]:
-        """The options that a user has given, by stage and name."""
-        return self.manifest.run.options
-
-    def save_options(self, options: Mapping[str, Mapping[str, object]]) -> None:
-        """Replace the options of the locked run, by stage, if they are others."""
-        by_stage = {stage: dict(values) for stage, values in options.items() if values}
-        if by_stage != self.options:
-            info = self.manifest.run.model_copy(update={"options": by_stage})
-            self._write(self.manifest.model_copy(update={"run": info}))
-
     def kind(self, stage: str) -> AnyKind:
         """Return the kind of result that a stage makes."""
         return next(kind for kind in self.kinds if kind.name == stage)
@@ -354,6 +343,13 @@ class RunDirectory:
                 )
             self.manifest = content
             self.recover(say)
+            if content.run.options:
+                say(
+                    f"{self.path}: the options of the run, which an earlier version of "
+                    "snnb wrote, are ignored: options hold for one command"
+                )
+                info = content.run.model_copy(update={"options": None})
+                self._write(content.model_copy(update={"run": info}))
             yield
 
     @contextmanager
@@ -361,13 +357,15 @@ class RunDirectory:
         self,
         stage: str,
         params: Options,
+        options: Mapping[str, object] = MappingProxyType({}),
         *,
         inputs: Sequence[str],
         name: Optional[str] = None,
     ) -> Iterator[StageOutput]:
         """Run the block as a stage, whose result replaces the earlier one on success.
 
-        After an error nothing changes. `inputs` are paths relative to the run
+        After an error nothing changes. `options` were given for the result, `params`
+        follow from them. `inputs` are paths relative to the run
         directory; `name` is the name of one of several results. Raise `DamagedError` if
         an input that a stage has written does not have its recorded hash.
         """
@@ -395,8 +393,14 @@ class RunDirectory:
                 peak_rss_bytes=peak_memory(),
             )
             _swap(target, place)
-            record = self.kind(stage).record_type(
+            kind = self.kind(stage)
+            record = kind.record_type(
                 command=_command_of_process(),
+                options={
+                    option: value
+                    for option, value in options.items()
+                    if changes_result(kind.params, option)
+                },
                 params=params,
                 inputs=[*input_records, *output.external],
                 outputs=[self.hashes.read(f"{relative}/{file}") for file in files],

@@ -49,7 +49,7 @@ from pydantic import (
 from typing_extensions import Annotated, TypedDict
 
 from snnb.core.errors import DamagedError, InputError, advising
-from snnb.core.options import Options, field_type, is_remembered
+from snnb.core.options import Options, changes_result, field_type
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import Key, Value, View, values
 from snnb.io.faults import faults_in_words
@@ -135,10 +135,15 @@ class Timing(Record):
 
 
 class StageRecord(Record, Generic[P, D]):
-    """Record of a result: parameters, inputs, outputs, and details of a type that the stage defines."""
+    """Record of a result: options, parameters, inputs, outputs, and details of a type that the stage defines.
+
+    The parameters are the options and the defaults of all other options.
+    """
 
     status: Literal["complete"] = "complete"
     command: List[str]
+    # Given for this result; None in the manifests of earlier versions of snnb
+    options: Optional[Dict[str, Any]] = None
     params: P
     inputs: List[FileRecord]
     outputs: List[FileRecord]
@@ -160,8 +165,8 @@ class RunInfo(Record):
     """Model and data set of the run; `model_source` names the file of a model that the user wrote.
 
     A run that is `imported` begins with an external graph: `model` is the name of its
-    files, `dataset` is empty. `options` are the options that a user has given, by stage
-    and name; `_options_type` is their type.
+    files, `dataset` is empty. Earlier versions of snnb kept `options` here, which are
+    ignored.
     """
 
     model: ModelName
@@ -170,7 +175,7 @@ class RunInfo(Record):
     imported: Optional[bool] = None
     created_utc: str
     snnb_version: str
-    options: Dict[str, Dict[str, Any]] = Field(default_factory=dict)
+    options: Any = Field(default=None, exclude=True)
 
     def difference(self, expected_info: "RunInfo") -> Optional[str]:
         """Return the first difference to another run, as `model a, not b`; None if model and data set are the same."""
@@ -214,14 +219,31 @@ class Kind(Generic[P, D]):
     @property
     def record_type(self) -> Type[StageRecord[P, D]]:
         """The type of its records."""
-        return StageRecord[self.params, self.details]  # type: ignore[name-defined]
+        return _record_type(self)
 
 
 AnyKind = Kind[Any, Any]
 
 
+@lru_cache(maxsize=None)
+def _record_type(kind: AnyKind) -> Any:
+    """Return the type of the records of a kind, whose options are some of its parameters."""
+    types = {
+        name: field_type(kind.params, name)
+        for name in kind.params.model_fields
+        if changes_result(kind.params, name)
+    }
+    options = TypedDict("options", types, total=False)  # type: ignore[misc]
+    with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(options)
+    return create_model(
+        f"{kind.name.capitalize()}Record",
+        __base__=StageRecord[kind.params, kind.details],  # type: ignore[name-defined]
+        options=(Optional[options], None),
+    )
+
+
 class Manifest(Record):
-    """Base class of manifests; `manifest_type` adds the stages and the types of their options."""
+    """Base class of manifests; `manifest_type` adds the stages."""
 
     schema_version: Literal[1] = 1
     run: RunInfo
@@ -239,39 +261,11 @@ def manifest_type(kinds: Tuple[AnyKind, ...]) -> Type[Manifest]:
             name = Annotated[str, StringConstraints(pattern=kind.names)]
             fields[kind.key] = (Dict[name, kind.record_type], {})  # type: ignore[name-defined]
     stages = create_model("Stages", __base__=Record, **fields)
-    info = create_model(
-        "RunInfoOfKinds",
-        __base__=RunInfo,
-        options=(_options_type(kinds), {}),
-    )
     return create_model(
         "ManifestOfKinds",
         __base__=Manifest,
-        run=(info, ...),
         stages=(stages, stages()),
     )
-
-
-def _options_type(kinds: Sequence[AnyKind]) -> Any:
-    """Return the type of the options of a run: by stage, a dictionary of options that a run remembers."""
-    by_stage = {}
-    for kind in kinds:
-        names = [
-            name
-            for name in kind.params.model_fields
-            if is_remembered(kind.params, name)
-        ]
-        by_stage[kind.name] = _partial_dict(
-            kind.name,
-            {name: field_type(kind.params, name) for name in names},
-        )
-    return _partial_dict("options", by_stage)
-
-
-def _partial_dict(name: str, types: Dict[str, Any]) -> Any:
-    """Return the type of a dictionary that has some of the keys of `types`, and no other keys."""
-    partial_dict = TypedDict(name, types, total=False)  # type: ignore[misc]
-    return with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(partial_dict)
 
 
 def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:

@@ -12,7 +12,6 @@ from typing import (
     Literal,
     Mapping,
     Optional,
-    Sequence,
     Tuple,
 )
 
@@ -74,11 +73,11 @@ def _each(files: object) -> object:
 class GraphParams(Options):
     """Options of `snnb graph`."""
 
-    simulation: Annotated[Optional[str], Flag(one_shot=True)] = Field(
+    simulation: Optional[str] = Field(
         default=None,
         description="Stamp or path of a simulation of this run. Default: the current one.",
     )
-    weights_only: Annotated[bool, Flag(one_shot=True)] = Field(
+    weights_only: bool = Field(
         default=False,
         description="Use weights as edge values; requires no simulation.",
     )
@@ -179,6 +178,16 @@ def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
         )
 
 
+def _stamp_of(run: RunDirectory, simulation: Optional[str]) -> Optional[str]:
+    """Return the stamp of a simulation that is named by its stamp or by its path."""
+    if simulation is None:
+        return None
+    path = Path(simulation)
+    folder = (run.path / simulate.KIND.directory).resolve()
+    is_path = path.name != simulation and path.resolve().parent == folder
+    return path.name if is_path else simulation
+
+
 def graph_command(run: RunDirectory) -> str:
     """Return the command that makes the graph of a run."""
     from_file = "--from FILE " if run.manifest.run.imported else ""
@@ -210,7 +219,12 @@ def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
     )
 
 
-def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
+def _import(
+    run: RunDirectory,
+    params: GraphParams,
+    options: Mapping[str, object],
+    progress: Progress,
+) -> str:
     """Read an external graph; mappings of the previous graph become stale."""
     from snnb.formats.import_graph import import_graph
 
@@ -222,7 +236,7 @@ def _import(run: RunDirectory, params: GraphParams, progress: Progress) -> str:
         )
     # With --force, the previous graph may be from another file
     run.rename(imported_name(path))
-    with run.stage("graph", params, inputs=[], name=IMPORTED) as output:
+    with run.stage("graph", params, options, inputs=[], name=IMPORTED) as output:
         imported_graph = import_graph(
             file_of(path),
             output.directory / run.graph_name,
@@ -268,10 +282,9 @@ def import_arrays(
     recording = Recording(params.rate_samples or 1, params.rate_steps or 1, 0, DT_MS)
     options = {name: getattr(params, name) for name in ("rate_samples", "rate_steps")}
     options = {name: value for name, value in options.items() if value is not None}
-    run.save_options({**run.options, KIND.name: options})
     if force:
         run.rename(imported_name(run.path))  # the previous graph may be from a file
-    with run.stage(KIND.name, params, inputs=[], name=IMPORTED) as output:
+    with run.stage(KIND.name, params, options, inputs=[], name=IMPORTED) as output:
         graph = write_listed(
             listed_graph,
             output.directory / run.graph_name,
@@ -381,9 +394,6 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
     kind = KIND
     prerequisite_by_option: ClassVar[Mapping[str, str]] = {"weights_only": "parse"}
     source = "simulation"
-    described_by: ClassVar[Mapping[str, Sequence[str]]] = {
-        "from_file": (*SPIKE_OPTIONS, "rate_unit"),
-    }
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
         """Return the parameters; the default of `simulation` is the simulation in force."""
@@ -397,34 +407,35 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             return params
         if params.weights_only:
             return params
-        records, stamp = (
-            run.records_of(simulate.KIND.name),
-            params.simulation or simulate.in_force(run),
-        )
-        path = Path(str(stamp))
-        if (
-            path.name != stamp
-            and path.resolve().parent == (run.path / simulate.KIND.directory).resolve()
-        ):
-            stamp = path.name  # given by its path
+        stamp = _stamp_of(run, params.simulation) or simulate.in_force(run)
+        records = run.records_of(simulate.KIND.name)
         require_result(run, "--simulation", stamp, records)
         return params.model_copy(update={"simulation": stamp})
+
+    def results_to_keep(
+        self, run: RunDirectory, options: Mapping[str, object]
+    ) -> List[Optional[str]]:
+        """Return the graph of the simulation that the options name, or of the current one."""
+        if run.manifest.run.imported:
+            name: Optional[str] = IMPORTED
+        elif options.get("weights_only"):
+            name = WEIGHTS
+        else:
+            simulation = options.get("simulation")
+            stamp = None if simulation is None else _stamp_of(run, str(simulation))
+            name = stamp or simulate.in_force(run)
+        return [name] if name in run.records_of(KIND.name) else []
 
     def defaults(
         self,
         run: RunDirectory,
         options: Mapping[str, object],
     ) -> Mapping[str, object]:
-        """Return the recorded file of an external graph.
-
-        Like the model of a run, `--defaults` does not change it.
-        """
+        """Return the recorded file of an external graph, which is that of the run."""
         record = recorded(run, KIND) if run.manifest.run.imported else None
         return {} if record is None else {"from_file": record.params.from_file}
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:
             return dict.fromkeys(
@@ -432,13 +443,13 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
                 "only for the graph of a network; omit it with an external graph",
             )
         reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
-        if options_given.get(KIND.name, {}).get("weights_only"):
+        if options.get(KIND.name, {}).get("weights_only"):
             reasons["rate_unit"] = "a graph of weights has no rates; omit it"
         return reasons
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+    def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Refuse another external graph before anything runs."""
-        path = planned_run.given.get(KIND.name, {}).get("from_file")
+        path = planned_run.options[KIND.name].get("from_file")
         if isinstance(path, Path) and not planned_run.force:
             _refuse_other_graph(run, path)
 
@@ -446,6 +457,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         self,
         run: RunDirectory,
         params: GraphParams,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> str:
         """Build the graph and write a directory in `graphs/`."""
@@ -455,7 +467,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
         if run.manifest.run.imported:
-            return _import(run, params, progress)
+            return _import(run, params, options, progress)
         name = params.simulation or WEIGHTS
         counts_path: Optional[Path] = None
         coding: Dict[str, str] = {}
@@ -470,7 +482,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             _, counts_path, accuracies = (unaltered(run, path) for path in inputs)
             coding = read_document(SimulationStatistics, accuracies).coding
         parsed_path = run.path / inputs[0]
-        with run.stage("graph", params, inputs=inputs, name=name) as output:
+        with run.stage("graph", params, options, inputs=inputs, name=name) as output:
             network = read_network(parsed_path)
             provenance = Provenance(sha256_of(parsed_path))
             counts = None

@@ -12,7 +12,6 @@ from typing import (
     Literal,
     Mapping,
     Optional,
-    Sequence,
     Tuple,
     Union,
 )
@@ -128,38 +127,34 @@ class MapParams(Options):
             "per step."
         ),
     )
-    partition: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
-        Field(
-            default=None,
-            description=(
-                "Partition to evaluate: one core number per neuron and line, or `name "
-                "core` for named neurons."
-            ),
-        )
+    partition: Annotated[Optional[AbsolutePath], Flag(panel=GIVEN)] = Field(
+        default=None,
+        description=(
+            "Partition to evaluate: one core number per neuron and line, or `name "
+            "core` for named neurons."
+        ),
     )
-    placement: Annotated[Optional[AbsolutePath], Flag(one_shot=True, panel=GIVEN)] = (
-        Field(
-            default=None,
-            description=(
-                "Core positions for --partition: `x y` per line. Default: computed."
-            ),
-        )
+    placement: Annotated[Optional[AbsolutePath], Flag(panel=GIVEN)] = Field(
+        default=None,
+        description=(
+            "Core positions for --partition: `x y` per line. Default: computed."
+        ),
     )
-    allow_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
+    allow_overfull: Annotated[bool, Flag(panel=GIVEN)] = Field(
         default=False,
         description=(
             "Accept a --partition that exceeds core limits; the mapping is marked "
             "invalid."
         ),
     )
-    split_overfull: Annotated[bool, Flag(one_shot=True, panel=GIVEN)] = Field(
+    split_overfull: Annotated[bool, Flag(panel=GIVEN)] = Field(
         default=False,
         description=(
             "Split the overfull cores of --partition; the other cores keep their "
             "numbers."
         ),
     )
-    graph: Annotated[Optional[str], Flag(metavar="STAMP", one_shot=True)] = Field(
+    graph: Annotated[Optional[str], Flag(metavar="STAMP")] = Field(
         default=None,
         description=(
             "Stamp of the graph to map. Default: the graph of the current simulation."
@@ -434,7 +429,7 @@ class MapStage(Stage[MapParams, MapDetails]):
     source = "graph"
     optional = True
     time_left = False
-    described_by: ClassVar[Mapping[str, Sequence[str]]] = {"hardware": ("unavailable",)}
+    adds_result = True
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> MapParams:
         """Return the parameters, after reading the hardware description.
@@ -457,19 +452,17 @@ class MapStage(Stage[MapParams, MapDetails]):
         require_result(run, "--graph", stamp, _graphs_with_spikes(run))
         return params.model_copy(update={"graph": stamp})
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect, given or not."""
-        name = option_value(KIND, options_given, "hardware")
+        name = option_value(KIND, options, "hardware")
         hardware = None if name is None else read_hardware(str(name))
         if isinstance(hardware, LayerHardware):
             return dict.fromkeys(
                 NO_EFFECT_ON_LAYERS,
                 f"no effect on {name}, where each layer has one core",
             )
-        options = options_given.get(KIND.name, {})
-        if options.get("partition") is not None:
+        map_options = options.get(KIND.name, {})
+        if map_options.get("partition") is not None:
             return dict.fromkeys(
                 ("method", "objective"),
                 "selects among computed partitions; omit it with --partition",
@@ -478,8 +471,8 @@ class MapStage(Stage[MapParams, MapDetails]):
             ("placement", "allow_overfull", "split_overfull"),
             "only with --partition",
         )
-        objective = options.get("objective")
-        method = option_value(KIND, options_given, "method")
+        objective = map_options.get("objective")
+        method = option_value(KIND, options, "method")
         if objective in ("energy", "step") and method == "sequential":
             reasons["objective"] = (
                 "--method sequential has a single mapping; give --method auto, or omit "
@@ -492,23 +485,20 @@ class MapStage(Stage[MapParams, MapDetails]):
             )
         return reasons
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
-        """Check the options and the files that they name before earlier stages run.
-
-        The layers of a network are assigned as soon as it is parsed: a network that
-        does not fit is not simulated.
-        """
-        is_planned = KIND.name in planned_run.stages
-        stages_before_check = (None, simulate.KIND.name, KIND.name)
-        if not is_planned or planned_run.next not in stages_before_check:
+    def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+        """Check the options and the files that they name before earlier stages run."""
+        if KIND.name not in planned_run.stages:
             return
-        map_options = planned_run.given.get(KIND.name, {})
+        map_options = planned_run.options[KIND.name]
         params = resolve_params(KIND, map_options)
         hardware = _read_hardware(params)
         if isinstance(hardware, LayerHardware):
-            self._check_layers(run, planned_run, hardware)
-            return
-        if planned_run.next is not None:
+            if run.manifest.run.imported:
+                raise UsageError(
+                    f"--hardware {hardware.name}: takes layers, and {run.path} "
+                    "contains an external graph and no network; give a chip with a "
+                    "mesh"
+                )
             return
         if params.method == "hypergraph" and params.partition is None:
             from snnb.mapping.partition import mtkahypar
@@ -523,23 +513,25 @@ class MapStage(Stage[MapParams, MapDetails]):
         if params.graph == graph.WEIGHTS:
             self.resolve(run, map_options)
 
-    def _check_layers(
-        self, run: RunDirectory, planned_run: PlannedRun, hardware: LayerHardware
+    def check_before(
+        self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
     ) -> None:
-        """Raise an error if the run has no layers, or they do not fit on the cores."""
-        if run.manifest.run.imported:
-            raise UsageError(
-                f"--hardware {hardware.name}: takes layers, and {run.path} "
-                "contains an external graph and no network; give a chip with a "
-                "mesh"
-            )
-        if planned_run.next is None:  # the network may not be parsed yet
+        """Refuse layers that do not fit on the cores, as soon as the network is parsed.
+
+        A network that does not fit is not simulated.
+        """
+        if KIND.name not in planned_run.stages:
+            return
+        if next_stage not in (simulate.KIND.name, KIND.name):
+            return
+        map_options = planned_run.options[KIND.name]
+        hardware = _read_hardware(resolve_params(KIND, map_options))
+        if not isinstance(hardware, LayerHardware):
             return
         from snnb.mapping.layers.assignment import text_table
 
         stamp: Optional[str] = None
-        if planned_run.next == KIND.name:
-            map_options = planned_run.given.get(KIND.name, {})
+        if next_stage == KIND.name:
             stamp = self.resolve(run, map_options).graph
         _, assignment = _assign_layers(run, hardware, stamp)
         if assignment.reason is not None:
@@ -567,7 +559,11 @@ class MapStage(Stage[MapParams, MapDetails]):
         return message
 
     def execute(
-        self, run: RunDirectory, params: MapParams, progress: Progress = silent
+        self,
+        run: RunDirectory,
+        params: MapParams,
+        options: Mapping[str, object],
+        progress: Progress = silent,
     ) -> str:
         """Map and write a directory in `maps/`; return its stamp.
 
@@ -603,7 +599,7 @@ class MapStage(Stage[MapParams, MapDetails]):
             inputs.append(_parsed_file(run, graph_name))
         graph_path = run.path / inputs[0]
         with run.stage(
-            "map", params, inputs=inputs, name=stamp
+            "map", params, options, inputs=inputs, name=stamp
         ) as output, SynapseGraph.open(graph_path, checked=True) as synapse_graph:
             output.external = external
             if isinstance(hardware, LayerHardware):

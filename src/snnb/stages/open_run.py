@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from snnb.core.errors import DamagedError, InputError, SnnbError, UsageError
+from snnb.core.options import command_words
 from snnb.core.progress import Say, say_nothing
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
@@ -67,9 +68,13 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
             f" --simulation {shlex.quote(name)}",
         )
         return f"`snnb graph {path}{options}` recreates it"
+    damaged_record = run.record_of(kind.name, name)
+    words = []
+    if damaged_record is not None:
+        words = command_words(kind.params, damaged_record.options or {})
     return (
-        f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then run "
-        f"`snnb {kind.name}` again"
+        f"`snnb remove {path} {kind.directory}/{name} --with-dependents`, then "
+        f"`{shlex.join(['snnb', kind.name, str(run.path), *words])}` recreates it"
     )
 
 

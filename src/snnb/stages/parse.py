@@ -122,21 +122,26 @@ def step_ms(run: RunDirectory) -> float:
     return 1.0 if length is None or length == 1 else length * 1000
 
 
-def is_calibrated(run: RunDirectory, options_given: Given) -> bool:
+def is_calibrated(run: RunDirectory, options: Given) -> bool:
     """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
     from snnb.network.keras_file import read_levels
 
-    if option_value(KIND, options_given, "calibrate"):
+    if option_value(KIND, options, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
         # Missing or damaged: it is made again before the conversion
         with suppress(InputError):
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
-    return option_value(train.KIND, options_given, "activation") == "qcfs"
+    return option_value(train.KIND, options, "activation") == "qcfs"
 
 
-def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None:
+def _convert(
+    run: RunDirectory,
+    params: ParseParams,
+    options: Mapping[str, object],
+    progress: Progress,
+) -> None:
     from snnb.conversion.convert import convert, measure_fidelity
     from snnb.conversion.rewriting import refuse_pooled_input
     from snnb.model_files.read_model import read_trained
@@ -154,7 +159,7 @@ def _convert(run: RunDirectory, params: ParseParams, progress: Progress) -> None
     )
     measures_loss = bool(changing) and preparation.content == "pictures"
     inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measures_loss else []
-    with run.stage("parse", params, inputs=inputs) as output:
+    with run.stage("parse", params, options, inputs=inputs) as output:
         trained_network, x_norm = read_trained(file), prepare.normalisation_set(run)
         if params.parser == "toolbox":
             require_toolbox("--parser toolbox", "--parser own")
@@ -232,7 +237,9 @@ def write_conversion(
         write_json(directory / f"{file}.json", document)
 
 
-def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
+def _read_spiking(
+    run: RunDirectory, params: ParseParams, options: Mapping[str, object]
+) -> None:
     import numpy as np
 
     from snnb.graph.build import build_graph
@@ -240,7 +247,9 @@ def _read_spiking(run: RunDirectory, params: ParseParams) -> None:
     from snnb.network.read_network import write_spiking
 
     samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
-    with run.stage("parse", params, inputs=[train.trained_file(run)]) as output:
+    with run.stage(
+        "parse", params, options, inputs=[train.trained_file(run)]
+    ) as output:
         model = read_spiking(run.path / train.trained_file(run), params, samples)
         network = model.network
         output.warnings += model.notes
@@ -316,9 +325,7 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             else {"time_step": spec.time_step}
         )
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if train.is_spiking(run):
             name = run.manifest.run.model_source or run.model
@@ -330,21 +337,21 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         reasons = {
             name: f"only with {option_name(ParseParams, needed_option)}"
             for name, needed_option in NEEDED.items()
-            if not option_value(KIND, options_given, needed_option)
+            if not option_value(KIND, options, needed_option)
         }
-        if option_value(KIND, options_given, "firing") == "free":
+        if option_value(KIND, options, "firing") == "free":
             reasons.setdefault("spike_weight", "only with --firing separated")
         reasons.update(
             dict.fromkeys(NirSettings.model_fields, ONLY_NIR),
         )
-        if option_value(KIND, options_given, "parser") == "toolbox":
+        if option_value(KIND, options, "parser") == "toolbox":
             reasons.update(
                 dict.fromkeys(
                     NOT_OF_TOOLBOX,
                     "not with --parser toolbox, which is snntoolbox's conversion alone",
                 ),
             )
-        if train.is_quantised(run, options_given):
+        if train.is_quantised(run, options):
             reasons.pop("firing", None)
             if not train.is_trained_elsewhere(run):
                 reasons["exact_clip"] = (
@@ -353,17 +360,19 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                 )
         return reasons
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+    def check_before(
+        self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
+    ) -> None:
         """Refuse a network that cannot be converted before it is trained.
 
         If this stage is not part of the planned run, only a message says that it will
         need other options.
         """
-        params = self.resolve(run, planned_run.given.get("parse", {}))
+        params = self.resolve(run, planned_run.options.get("parse", {}))
         if (
             train.is_spiking(run)
             and "parse" in planned_run.stages
-            and planned_run.next in ("prepare", "train")
+            and next_stage in ("prepare", "train")
         ):
             from snnb.model_files.spiking_files import read_spiking
 
@@ -372,7 +381,7 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             read_spiking(file, params)
         if train.is_spiking(run):
             return
-        if "parse" in planned_run.stages and planned_run.next in ("train", "parse"):
+        if "parse" in planned_run.stages and next_stage in ("train", "parse"):
             prepare.require_training_set(
                 run,
                 "the conversion (normalisation, calibration)",
@@ -386,13 +395,13 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
                     "integers, and some are outside: write the arrays with pixels in "
                     "[0, 1], or omit --weight-bits",
                 )
-        if planned_run.next != "train":
+        if next_stage != "train":
             return
         from snnb.conversion.own_parser import parse_own
         from snnb.model_files.read_model import read_model
 
         training, model = (
-            train.STAGE.resolve(run, planned_run.given.get("train", {})),
+            train.STAGE.resolve(run, planned_run.options.get("train", {})),
             model_of(run),
         )
         if model.trained:
@@ -424,14 +433,15 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         self,
         run: RunDirectory,
         params: ParseParams,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> None:
         """Convert the trained network, or read a spiking one, and write `parse/`."""
         progress(0, 1)
         if train.is_spiking(run):
-            _read_spiking(run, params)
+            _read_spiking(run, params, options)
         else:
-            _convert(run, params, progress)
+            _convert(run, params, options, progress)
 
 
 STAGE = ParseStage()

@@ -203,9 +203,7 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
         except UsageError:
             return {}
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if run.manifest.run.imported:  # the directory may be in the environment
             names = [
@@ -228,13 +226,14 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
         self,
         run: RunDirectory,
         params: PreparationSettings,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> None:
         """Read the data set and write `dataset/`."""
         from snnb.datasets.preparation import open_dataset, write_arrays
 
         spec = find_dataset(params.dataset).spec
-        with run.stage("prepare", params, inputs=[]) as output:
+        with run.stage("prepare", params, options, inputs=[]) as output:
             num_classes = model_of(run).num_classes if spec.num_classes else None
             loaded_dataset = open_dataset(
                 params, num_classes=num_classes, progress=progress

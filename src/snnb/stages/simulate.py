@@ -15,7 +15,7 @@ from snnb.conversion.toolbox_config import (
     write_all,
     write_changes,
 )
-from snnb.core.errors import InputError, SnnbError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.options import Flag
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
@@ -126,25 +126,17 @@ SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 def in_force(run: RunDirectory) -> Optional[str]:
     """Return the stamp of the simulation that other commands use by default; None without simulations.
 
-    It is the latest one with the parameters that a simulation would have now, and of
-    the present network and test set. If there is none, it is the latest simulation.
+    It is the latest one of the present network and test set. If there is none, it is
+    the latest simulation.
     """
     names = run.latest_first(KIND.name)
     if not names:
         return None
     present_files = run.outputs()
-    with suppress(SnnbError):  # the options of the run are not valid any more
-        params = STAGE.resolve(
-            run,
-            STAGE.effective_options(run, run.options),
-        ).model_dump()
-        for name in names:
-            record = run.records_of(KIND.name)[name]
-            is_present = all(
-                present_files.get(file.path) == file for file in record.inputs
-            )
-            if is_present and record.params.model_dump() == params:
-                return name
+    for name in names:
+        inputs = run.records_of(KIND.name)[name].inputs
+        if all(present_files.get(file.path) == file for file in inputs):
+            return name
     return names[0]
 
 
@@ -341,6 +333,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     """Simulate the converted network on test samples and count its spikes."""
 
     kind = KIND
+    adds_result = True
     always_new = True
 
     def resolve(
@@ -411,12 +404,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 defaults["duration"] = attributes["steps"]
         return defaults
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         reasons = {}
-        if option_value(KIND, options_given, "input") != "poisson":
+        if option_value(KIND, options, "input") != "poisson":
             reasons["input_rate"] = "only with --input poisson"
         if train.is_spiking(run):
             reasons.update(
@@ -428,23 +419,25 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             reasons["batch_size"] = (
                 "only for the toolbox, which cannot simulate this network; omit it"
             )
-        if parse.is_calibrated(run, options_given):
+        if parse.is_calibrated(run, options):
             reasons["initial_potential"] = (
                 "a calibrated network defines its initial potentials; omit it"
             )
-        if option_value(parse.KIND, options_given, "weight_bits") is not None:
+        if option_value(parse.KIND, options, "weight_bits") is not None:
             reasons["threshold"] = "an integer network defines its thresholds; omit it"
         return reasons
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+    def check_before(
+        self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
+    ) -> None:
         """Check the options before a data set is prepared, or a network trained, converted or simulated."""
         earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
-        if KIND.name not in planned_run.stages or planned_run.next not in (
+        if KIND.name not in planned_run.stages or next_stage not in (
             *earlier,
             KIND.name,
         ):
             return
-        options_given, options = planned_run.given, planned_run.given.get(KIND.name, {})
+        options = planned_run.options
         names = (
             "engine",
             "warm_up",
@@ -455,24 +448,25 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             "scheduler",
         )
         values: Dict[str, Any] = {
-            name: option_value(KIND, options_given, name) for name in names
+            name: option_value(KIND, options, name) for name in names
         }
-        is_calibrated = parse.is_calibrated(run, options_given)
+        is_calibrated = parse.is_calibrated(run, options)
         refuse_unsuitable(
             SimulationSettings.model_construct(**values),
-            integer=option_value(parse.KIND, options_given, "weight_bits") is not None,
+            integer=option_value(parse.KIND, options, "weight_bits") is not None,
             is_calibrated=is_calibrated,
             has_windows=is_calibrated
-            and option_value(parse.KIND, options_given, "firing") == "separated",
-            is_pruned=bool(option_value(parse.KIND, options_given, "prune")),
+            and option_value(parse.KIND, options, "firing") == "separated",
+            is_pruned=bool(option_value(parse.KIND, options, "prune")),
         )
-        if planned_run.next in earlier[1:]:
-            self.resolve(run, options)
+        if next_stage in earlier[1:]:
+            self.resolve(run, options.get(KIND.name, {}))
 
     def execute(
         self,
         run: RunDirectory,
         params: SimulateParams,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> str:
         """Simulate and write a new directory in `simulations/`."""
@@ -493,7 +487,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if params.output == "spikes":
             data.append("dataset/x_norm.npz")
         inputs = [*networks, *data]
-        with run.stage("simulate", params, inputs=inputs, name=stamp) as output:
+        with run.stage(
+            "simulate", params, options, inputs=inputs, name=stamp
+        ) as output:
             _copy_files(run, networks, output.directory, params)
             parsed_model = load_model(run, run.path / networks[1])
             model = parsed_model

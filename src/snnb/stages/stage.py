@@ -1,15 +1,13 @@
 """Definition of a stage, its parameters, and the rules by which its result is up to date.
 
-A run remembers the options that a user has given for a stage (`RunDirectory.options`).
 A parameter has the value of its option, else its default, which is computed from the
-run as it is now (`Stage.resolve`). One-shot options (`Flag.one_shot`) hold for one
-command.
+run as it is now (`Stage.resolve`). The options are those of the command, or those
+recorded with the result (`command_options.py`).
 
-A result is up to date if (`stale_reason`):
-
-- its recorded parameters are those of the stage now. Options that do not change the
-result are no parameters; - its inputs have the recorded hashes. An input outside the
-run counts only if it exists on this machine; - its outputs have the recorded hashes.
+A result is up to date (`stale_reason`) if its recorded parameters are those of the
+stage now, and its inputs and outputs have the recorded hashes. Options that do not
+change a result are not recorded. An input outside the run counts only if it exists on
+this machine.
 
 Other package versions are reported, and make nothing stale. `simulate` always makes a
 new result if it is requested by name (`Stage.always_new`). Of a stage with several
@@ -17,6 +15,7 @@ results (simulate, graph, map), `Stage.select` takes the latest that is up to da
 """
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -34,8 +33,8 @@ from typing import (
     cast,
 )
 
-from snnb.core.errors import DamagedError, UsageError
-from snnb.core.options import flag_of, merge_options, validated
+from snnb.core.errors import DamagedError, SnnbError, UsageError
+from snnb.core.options import changes_result, over_defaults, validated
 from snnb.core.progress import Progress, Say, silent
 from snnb.core.quantities import Key, Value, rows
 from snnb.io.text import JsonValue, html_table
@@ -117,12 +116,11 @@ class StageResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Stages that will run, so that a stage can refuse early options that would fail hours later."""
+    """The stages of a command, which a stage checks before one of them fails hours later."""
 
-    stages: Sequence[str]  # all stages of the run, in order
-    given: Given  # options of these stages, of the run and of the command
-    next: Optional[str]  # the stage that runs next; None before the first
-    say: Say  # called with a warning about a stage that is not part of the run
+    stages: Sequence[str]  # that are needed, in order
+    options: Given  # of all stages, also of those that are not needed
+    say: Say  # called with a warning about a stage that is not needed
     force: bool = False
 
 
@@ -134,9 +132,8 @@ class Stage(ABC, Generic[P, D]):
     prerequisite_by_option: ClassVar[Mapping[str, str]] = MappingProxyType({})
     # Option that names the result to read; if it is given, no earlier stage is needed
     source: Optional[str] = None
-    # By option: the options that describe its value, and are forgotten when it gets
-    # another
-    described_by: ClassVar[Mapping[str, Sequence[str]]] = MappingProxyType({})
+    # Whether the stage requested by name adds a result, and does not keep its latest
+    adds_result = False
     # Whether a new result is made each time the stage is requested by name
     always_new = False
     optional = False  # whether `snnb run` omits the stage
@@ -159,14 +156,17 @@ class Stage(ABC, Generic[P, D]):
         """Return the parameters for the options of this stage."""
         return resolve_params(self.kind, options, self.defaults(run, options))
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options of this stage have no effect together with the options of all stages."""
         return {}
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
-        """Raise an error for options that cannot succeed, before any stage runs and before each one."""
+    def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+        """Raise an error for options that cannot succeed, before any stage runs."""
+
+    def check_before(
+        self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
+    ) -> None:
+        """Raise an error for options that cannot succeed, before the stage `next_stage` runs."""
 
     def announcement(self, run: RunDirectory, params: P) -> Optional[str]:
         """Return a message that is printed before the stage runs, or None."""
@@ -177,21 +177,39 @@ class Stage(ABC, Generic[P, D]):
         self,
         run: RunDirectory,
         params: P,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> Optional[str]:
-        """Make a result; return its name, or None for a stage with a single result."""
+        """Make a result; return its name, or None for a stage with a single result.
 
-    def effective_options(
-        self,
-        run: RunDirectory,
-        options: Given,
-    ) -> Mapping[str, object]:
-        """Return the options of this stage, of the options of all stages, that have an effect."""
-        stage_options = options.get(self.name, {})
-        idle = self.without_effect(run, options) if stage_options else {}
-        return {
-            name: value for name, value in stage_options.items() if name not in idle
-        }
+        `params` follow from `options`, which are recorded with the result.
+        """
+
+    def counts(self, option: str) -> bool:
+        """Whether a command with this option does not keep a result as it is.
+
+        An option that does not change a result, or names the one to make, does not
+        count.
+        """
+        names_result = option == self.source or option in self.prerequisite_by_option
+        return not names_result and changes_result(self.kind.params, option)
+
+    def unfinished_options(
+        self, run: RunDirectory, options: Mapping[str, object]
+    ) -> Optional[Mapping[str, object]]:
+        """Return the options of an interrupted result that a command with these options continues, or None."""
+        return None
+
+    def results_to_keep(
+        self, run: RunDirectory, options: Mapping[str, object]
+    ) -> List[Optional[str]]:
+        """Return the names of the results that a command without options that count keeps.
+
+        The first that is up to date is kept. The name of a single result is None.
+        """
+        if run.record_of(self.name) is None:
+            return []
+        return [None] if self.kind.names is None else [*run.latest_first(self.name)]
 
     def select(
         self,
@@ -212,15 +230,11 @@ class Stage(ABC, Generic[P, D]):
                 values,
             )
         records = run.records_of(self.name)
-        one_shot = {
-            name: value
-            for name, value in values.items()
-            if flag_of(self.kind.params, name).one_shot
-        }
+        source = {name: value for name, value in values.items() if name == self.source}
         names = [
             name
             for name in run.latest_first(self.name)
-            if not changed_options(records[name], one_shot)
+            if not changed_options(records[name], source)
         ]
         names.sort(key=lambda name: len(changed_options(records[name], values)))
         for name in names:
@@ -297,6 +311,28 @@ def other_versions(record: AnyRecord) -> List[str]:
     return [name for name in old if name in new and old[name] != new[name]]
 
 
+def recorded_options(
+    run: RunDirectory, stage: AnyStage, record: AnyRecord
+) -> Dict[str, object]:
+    """Return the options that were given for a result.
+
+    Earlier versions of snnb did not record them: the options of such a result are its
+    parameters that are not the defaults of now.
+    """
+    if record.options is not None:
+        return dict(record.options)
+    kind = stage.kind.params
+    defaults: Mapping[str, object] = {}
+    with suppress(SnnbError):  # an option is required
+        defaults = dict(stage.resolve(run, {}))
+    options: Dict[str, object] = {}
+    for name, value in record.params:
+        is_default = name in defaults and defaults[name] == value
+        if changes_result(kind, name) and not is_default:
+            options[name] = value
+    return options
+
+
 def recorded(
     run: RunDirectory,
     kind: Kind[P, D],
@@ -344,7 +380,7 @@ def resolve_params(
     defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> P:
     """Return parameters with the values of options, else with `defaults`, else with the defaults of the fields."""
-    return validated(kind.params, merge_options(defaults, options))
+    return validated(kind.params, over_defaults(defaults, options))
 
 
 def option_value(kind: Kind[P, D], options: Given, name: str) -> object:

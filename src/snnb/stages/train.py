@@ -32,8 +32,10 @@ from snnb.core.options import (
     Count,
     Flag,
     Options,
-    drop_invalid,
     from_pairs,
+    recorded_values,
+    typed,
+    valid_defaults,
 )
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
@@ -173,14 +175,13 @@ def trained_file(run: RunDirectory) -> str:
     return f"train/{run.model}{ending}"
 
 
-def is_quantised(run: RunDirectory, options_given: Given) -> bool:
+def is_quantised(run: RunDirectory, options: Given) -> bool:
     """Whether the network is trained with quantised activations, with these options of all stages.
 
     A network that is trained already may be.
     """
     return (
-        is_trained_elsewhere(run)
-        or option_value(KIND, options_given, "activation") == "qcfs"
+        is_trained_elsewhere(run) or option_value(KIND, options, "activation") == "qcfs"
     )
 
 
@@ -293,10 +294,15 @@ def _advice(preparation: prepare.PrepareDetails) -> str:
     return dark[0] if dark else pixels
 
 
-def _copy_spiking(run: RunDirectory, model: Model, params: TrainParams) -> None:
+def _copy_spiking(
+    run: RunDirectory,
+    model: Model,
+    params: TrainParams,
+    options: Mapping[str, object],
+) -> None:
     """Write `train/` of a spiking network: only its file."""
     assert model.file is not None
-    with run.stage("train", params, inputs=[]) as output:
+    with run.stage("train", params, options, inputs=[]) as output:
         if run.manifest.run.model_source is not None:
             output.external = [file_record(model.file)]
         name = Path(trained_file(run)).name
@@ -349,6 +355,7 @@ def _train_model(
     run: RunDirectory,
     model: Model,
     params: TrainParams,
+    options: Mapping[str, object],
     directory: Path,
     progress: Progress,
 ) -> _TrainingResult:
@@ -366,6 +373,7 @@ def _train_model(
         model_file=directory / f"{run.model}.h5",
         checkpoint=run.path / CHECKPOINT,
         resume=params.resume,
+        options_given=recorded_values(TrainParams, options),
         progress=progress,
     )
     earlier_record = recorded(run, KIND)
@@ -401,12 +409,10 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         """Return the recipe of the model, as far as it is valid with the options, and its hyper-parameters."""
         spec = packaged(run.manifest.run)
         recipe = Recipe() if spec is None else spec.recipe
-        defaults, _ = drop_invalid(TrainParams, recipe.model_dump(), options)
+        defaults = valid_defaults(TrainParams, recipe.model_dump(), options)
         return {**defaults, "settings": dict(_default_settings(run))}
 
-    def without_effect(
-        self, run: RunDirectory, options_given: Given
-    ) -> Mapping[str, str]:
+    def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         if is_trained_elsewhere(run):
             name = run.manifest.run.model_source or run.model
@@ -416,7 +422,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                 name: reason for name in TrainParams.model_fields if name not in used
             }
         reasons = {}
-        if not is_quantised(run, options_given):
+        if not is_quantised(run, options):
             reasons["levels"] = "only with --activation qcfs"
         return {
             **reasons,
@@ -426,45 +432,60 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
             ),
         }
 
-    def check(self, run: RunDirectory, planned_run: PlannedRun) -> None:
-        """Check the options together with the model's recipe before anything runs.
+    def unfinished_options(
+        self, run: RunDirectory, options: Mapping[str, object]
+    ) -> Optional[Mapping[str, object]]:
+        """Return the options of an interrupted training.
 
-        That opens a user's own model, so it is not done when the training is up to
-        date.
+        A command continues it with `--resume`, or if the run has no training yet.
         """
-        if planned_run.next == "train" and not is_trained_elsewhere(run):
+        resume = options.get("resume")
+        if resume is None:
+            resume = run.record_of(KIND.name) is None
+        if not resume or is_trained_elsewhere(run):
+            return None
+        from snnb.training.checkpoint import checkpoint_options
+
+        options_by_name = checkpoint_options(run.path / CHECKPOINT)
+        if options_by_name is None:
+            return None
+        return typed(TrainParams, options_by_name)
+
+    def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
+        """Check the options together with the model's recipe."""
+        options = planned_run.options["train"]
+        if "train" not in planned_run.stages or not options:
+            return
+        weights = self.resolve(run, options).initial_weights
+        folder = (run.path / KIND.directory).resolve()
+        if weights is not None and folder in weights.resolve().parents:
+            raise UsageError(
+                f"--initial-weights {weights}: the training overwrites that file; "
+                "give a copy of it",
+            )
+
+    def check_before(
+        self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
+    ) -> None:
+        """Refuse a data set without training images."""
+        if next_stage == "train" and not is_trained_elsewhere(run):
             prepare.require_training_set(run, "training the network")
-        train_options = planned_run.given.get("train")
-        if (
-            planned_run.next is None
-            and "train" in planned_run.stages
-            and train_options
-            and self.select(run, self.resolve(run, train_options))[1] is not None
-        ):
-            weights = self.resolve(run, train_options).initial_weights
-            if (
-                weights is not None
-                and (run.path / KIND.directory).resolve() in weights.resolve().parents
-            ):
-                raise UsageError(
-                    f"--initial-weights {weights}: the training overwrites that file; "
-                    "give a copy of it",
-                )
 
     def execute(
         self,
         run: RunDirectory,
         params: TrainParams,
+        options: Mapping[str, object],
         progress: Progress = silent,
     ) -> None:
         """Train and write `train/`; of a spiking network, only its file.
 
         If `resume` is None, an interrupted training continues only if its checkpoint
-        was made with these parameters.
+        was made with these parameters. A checkpoint has the options.
         """
         model = model_of(run)
         if is_spiking(run):
-            _copy_spiking(run, model, params)
+            _copy_spiking(run, model, params, options)
             return
         from snnb.model_files.read_model import files_of
         from snnb.simulation.accuracy import chance_warning
@@ -475,7 +496,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         for part in ("train", "test"):
             if part in preparation.splits:
                 inputs += [f"dataset/x_{part}.npy", f"dataset/y_{part}.npy"]
-        with run.stage("train", params, inputs=inputs) as output:
+        with run.stage("train", params, options, inputs=inputs) as output:
             files: List[Path] = []
             if model.file is not None and run.manifest.run.model_source is not None:
                 files += files_of(model.file)  # a file of this package is not an input
@@ -487,7 +508,9 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
                     run, model, params, output.directory, notes, progress
                 )
             else:
-                result = _train_model(run, model, params, output.directory, progress)
+                result = _train_model(
+                    run, model, params, options, output.directory, progress
+                )
             output.warnings += [*notes, *result.warnings]
             if result.confusion is not None:
                 advice = _advice(preparation) if model.trained else None

@@ -1,26 +1,21 @@
-"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch.
-
-The checkpoint is one npz file that is replaced atomically. The members of an npz file
-have checksums, so damage is detected when they are read. Nothing in it is executed.
-"""
+"""Train a Keras model with `keras.Model.fit` and a checkpoint after each epoch."""
 
 import json
 import math
 import random
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from snnb.core.errors import DamagedError, InputError, UsageError
+from snnb.core.errors import InputError, UsageError
 from snnb.core.formatting import format_shape
 from snnb.core.progress import Progress, Throttle, silent
 from snnb.core.quiet_tensorflow import tensorflow as tf
-from snnb.io.files import atomic_path, sha256_of
-from snnb.io.npy import load_archive
-from snnb.io.text import parse_json
+from snnb.io.files import sha256_of
+from snnb.io.text import JsonValue
 from snnb.model_files.keras import description_of, keras
 from snnb.model_files.read_model import read_trained
 from snnb.training.batches import (
@@ -28,6 +23,12 @@ from snnb.training.batches import (
     batches,
     split_rows,
     training_batches,
+)
+from snnb.training.checkpoint import (
+    FILE,
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
 )
 from snnb.training.history import (
     METRICS_FILE,
@@ -45,9 +46,6 @@ from snnb.training.keras_model import (
 from snnb.training.pretrained import evaluate, shortest
 from snnb.training.qcfs import levels_of, plain
 from snnb.training.recipe import Recipe, TrainingOptions
-
-FILE = "state.npz"
-_GROUPS = ("weights", "optimizer", "best_weights")
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ def train(
     model_file: Path,
     checkpoint: Path,
     resume: Optional[bool] = False,
+    options_given: Optional[Mapping[str, JsonValue]] = None,
     progress: Progress = silent,
 ) -> TrainingResult:
     """Train a model and write `model_file` (HDF5), and training_history.csv and training_metrics.json.
@@ -80,7 +79,8 @@ def train(
     is for the final test only. The arrays of both sets may be memory-mapped. The
     directory `checkpoint` is replaced after each epoch; the caller removes it when the
     results are safe. If `resume` is true, the training continues from it; if it is
-    None, only if options, data set and model are the same. `progress` is called with
+    None, only if options, data set and model are the same. The checkpoint holds
+    `options_given`, those of `options` that are no defaults. `progress` is called with
     the number of batches done, the batches of all epochs, and loss and accuracy.
 
     The same seed gives the same files on the same machine with the same number of
@@ -106,9 +106,11 @@ def train(
         if resume and not state
         else []
     )
+    given = options_given or {}
     if state is None:
-        state = Checkpoint(identity, [], [], [], [])
+        state = Checkpoint(identity, [], [], [], [], given)
     else:
+        state = replace(state, options=given)
         # Else dropout repeats the masks of the first epochs
         tf.random.set_seed(options.seed + len(state.history))
         model.set_weights(list(state.weights))
@@ -231,52 +233,6 @@ def _identity_of(
         "model": f"{zlib.crc32(json.dumps(description_of(model)).encode()):08x}",
         "data set": f"{pictures.x.shape} {pictures.x.dtype} {pictures.scale} {content:08x}",
     }
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The state from which a training continues."""
-
-    # Properties that a continued training must share, by name
-    identity: Mapping[str, str]
-    history: Sequence[EpochMetrics]  # of each complete epoch
-    # In the order of Keras's `get_weights`, as the variables of the optimizer
-    weights: Sequence[np.ndarray]
-    optimizer: Sequence[np.ndarray]
-    # After the best epoch; empty without early stopping
-    best_weights: Sequence[np.ndarray]
-
-
-def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint in a directory atomically; the directory is created if it is missing."""
-    directory.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        f"{group}_{i:05d}": array
-        for group in _GROUPS
-        for i, array in enumerate(getattr(checkpoint, group))
-    }
-    description = {
-        "identity": checkpoint.identity,
-        "history": checkpoint.history,
-        "arrays": len(arrays),
-    }
-    with atomic_path(directory / FILE, force=True) as temporary:
-        np.savez(temporary, described=np.array(json.dumps(description)), **arrays)
-
-
-def load_checkpoint(directory: Path) -> Checkpoint:
-    """Read the checkpoint of an interrupted training; raise `InputError` if it is damaged."""
-    path = directory / FILE
-    arrays = load_archive(path, must=["described"])
-    description = parse_json(str(arrays.pop("described")), path)
-    # Damage to the list of the members can hide some
-    if description.get("arrays", len(arrays)) != len(arrays):
-        raise DamagedError(path, "lacks arrays")
-    groups = {
-        group: [arrays[n] for n in sorted(arrays) if n.rpartition("_")[0] == group]
-        for group in _GROUPS
-    }
-    return Checkpoint(description["identity"], description["history"], **groups)
 
 
 def _resumed_state(
@@ -411,6 +367,7 @@ class _FitCallback(keras.callbacks.Callback):
             weights,
             optimizer,
             best_weights,
+            self.state.options,
         )
         save_checkpoint(self._checkpoint, self.state)
         if _is_finished(history, self._options):
