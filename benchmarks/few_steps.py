@@ -121,7 +121,7 @@ def measured(path: Path, settings: ConversionSettings, samples: int) -> Row:
     test, classes = (
         prepare.dataset_array(run, name)[:samples] for name in ("x_test", "y_test")
     )
-    scale = recorded_details(run, prepare.KIND).scale
+    scale = recorded_details(run, prepare.STAGE).scale
     if len(pictures) < settings.calibration_samples + samples:
         raise SystemExit(
             f"{path} has {len(pictures)} pictures in x_norm: prepare it with a larger --norm-samples"

@@ -15,5 +15,5 @@ def recorded_samples(run: Path, number: Optional[int] = None) -> np.ndarray:
     opened = open_run(run)
     stored = prepare.dataset_array(opened, "x_test")[:number]
     return stored.astype(np.float32) / np.float32(
-        recorded_details(opened, prepare.KIND).scale
+        recorded_details(opened, prepare.STAGE).scale
     )

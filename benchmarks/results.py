@@ -305,7 +305,7 @@ def measured(
 
     Run(path=path).parse()  # if it is not up to date
     run, other = open_run(path), open_run(options.test or path)
-    details = recorded_details(other, prepare.KIND)
+    details = recorded_details(other, prepare.STAGE)
     x, y = (
         prepare.dataset_array(other, name)[: options.samples]
         for name in ("x_test", "y_test")

@@ -61,7 +61,7 @@ def module() -> str:
     """Return the whole file."""
     lines = [HEAD.rstrip()]
     for name, stage in STAGES.items():
-        lines += typed_dict(name.capitalize(), f"`snnb {name}`", stage.kind.params)
+        lines += typed_dict(name.capitalize(), f"`snnb {name}`", stage.params)
     lines += typed_dict("Export", "`snnb export`", ExportOptions)
     return "\n".join([*lines, ""])
 

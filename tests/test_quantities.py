@@ -28,7 +28,7 @@ DOCUMENTS = [
     Compared,
     SweepPoint,
     TrainingMetrics,
-    *(stage.kind.details for stage in STAGES.values()),
+    *(stage.details for stage in STAGES.values()),
 ]
 # Numbers that are no quantities: options, counts that a table of their own shows, and positions
 NO_QUANTITIES = {

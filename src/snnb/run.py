@@ -346,7 +346,7 @@ class Run:
         run = self.directory
         return {name: result_of(run, stage, name) for name in run.records_of(stage)}
 
-    @_with_options(STAGES["prepare"].kind.params, PrepareKeywords)
+    @_with_options(STAGES["prepare"].params, PrepareKeywords)
     def prepare(
         self,
         *,
@@ -357,7 +357,7 @@ class Run:
         """Convert a data set to arrays."""
         return self._stage("prepare", force, defaults, options)
 
-    @_with_options(STAGES["train"].kind.params, TrainKeywords)
+    @_with_options(STAGES["train"].params, TrainKeywords)
     def train(
         self,
         *,
@@ -368,7 +368,7 @@ class Run:
         """Train the Keras network."""
         return self._stage("train", force, defaults, options)
 
-    @_with_options(STAGES["parse"].kind.params, ParseKeywords)
+    @_with_options(STAGES["parse"].params, ParseKeywords)
     def parse(
         self,
         *,
@@ -379,7 +379,7 @@ class Run:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, defaults, options)
 
-    @_with_options(STAGES["simulate"].kind.params, SimulateKeywords)
+    @_with_options(STAGES["simulate"].params, SimulateKeywords)
     def simulate(
         self,
         *,
@@ -390,7 +390,7 @@ class Run:
         """Simulate the converted network; makes a new simulation."""
         return self._stage("simulate", force, defaults, options)
 
-    @_with_options(STAGES["graph"].kind.params, GraphKeywords)
+    @_with_options(STAGES["graph"].params, GraphKeywords)
     def graph(
         self,
         *,
@@ -401,7 +401,7 @@ class Run:
         """Write the synapse graph."""
         return self._stage("graph", force, defaults, options)
 
-    @_with_options(STAGES["map"].kind.params, MapKeywords)
+    @_with_options(STAGES["map"].params, MapKeywords)
     def map(
         self,
         *,

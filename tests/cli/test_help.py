@@ -100,7 +100,7 @@ def test_the_help_of_export_names_every_format(texts):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_option_is_there_with_its_choices_and_default(texts, stage):
-    text, params = remove_frame(texts[stage]), STAGES[stage].kind.params
+    text, params = remove_frame(texts[stage]), STAGES[stage].params
     for name, prop in params.model_json_schema()["properties"].items():
         if flag_of(params, name).hidden:
             continue

@@ -106,7 +106,7 @@ def candidates(kind, name):
 
 def draw_options(draw, stage):
     """Return some options of a stage that count, with values drawn at random."""
-    kind = stage.kind.params
+    kind = stage.params
     names = [
         name
         for name in own_flags(kind)
@@ -146,16 +146,16 @@ def test_a_command_gives_the_same_parameters_whatever_was_given_before(run, tmp_
             history = draw_options(draw, STAGES[name])
             update = {"options": history}
             stages = other.manifest.stages
-            if STAGES[name].kind.names is None:
+            if STAGES[name].names is None:
                 stages = stages.model_copy(
-                    update={STAGES[name].kind.key: record.model_copy(update=update)}
+                    update={STAGES[name].key: record.model_copy(update=update)}
                 )
             else:
                 records = {
                     stamp: one.model_copy(update=update)
                     for stamp, one in other.records_of(name).items()
                 }
-                stages = stages.model_copy(update={STAGES[name].kind.key: records})
+                stages = stages.model_copy(update={STAGES[name].key: records})
             other.manifest = other.manifest.model_copy(update={"stages": stages})
         assert planned_params(other, name, options) == expected_params, (name, options)
         if not isinstance(expected_params, str):

@@ -117,7 +117,7 @@ def test_the_keywords_are_those_of_the_options():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_shows_every_option(stage):
-    method, params = getattr(snnb.Run, stage), STAGES[stage].kind.params
+    method, params = getattr(snnb.Run, stage), STAGES[stage].params
     fields = own_flags(params)
     assert list(inspect.signature(method).parameters) == [
         "self",

@@ -39,6 +39,8 @@ class HelpfulCommand(TyperCommand):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         name = self.name or ""
+        after, options = getattr(self.callback, "field_options", (0, []))
+        self.params[after:after] = options
         self.params += output_options()
         self.notes = _notes(name)
         # typer joins lines that are not separated by a blank line

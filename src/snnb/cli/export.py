@@ -8,20 +8,22 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
+from snnb.cli.field_options import (
+    field_options,
+    options_given,
+    with_field_options,
+)
 from snnb.cli.parameters import (
     ExistingRun,
     complete_from,
     open_recovered,
-    options_given,
     path_option,
-    stage_options,
-    with_options,
 )
 from snnb.core.options import validated
 from snnb.formats.export_options import ExportOptions
 
 
-@with_options(stage_options(ExportOptions), after=4)
+@with_field_options(field_options(ExportOptions).values(), after=4)
 def export(
     format: Annotated[
         str,
@@ -66,7 +68,7 @@ def export(
     from snnb.results.export import export_graph
 
     run = open_recovered(run_dir)
-    values = options_given(options, ExportOptions, options)
+    values = options_given(ExportOptions, options, options)
     export_options = validated(ExportOptions, values)
     with console.bar("export") as progress:
         result = export_graph(

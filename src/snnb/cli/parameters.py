@@ -1,6 +1,5 @@
-"""Options of several commands, options made from fields, and the run of a command."""
+"""Options of several commands, and the run of a command."""
 
-import inspect
 import os
 from functools import partial
 from importlib import import_module
@@ -9,44 +8,24 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Dict,
     Iterable,
     List,
-    Literal,
-    Mapping,
     Optional,
-    Sequence,
-    Type,
-    Union,
 )
 
 import click
 import typer
 from click.core import ParameterSource
-from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperOption
-from typing_extensions import Annotated, get_args, get_origin
+from typing_extensions import Annotated
 
 from snnb.cli import output
 from snnb.core.errors import UsageError
-from snnb.core.options import (
-    Flag,
-    Options,
-    default_in_words,
-    flag_of,
-    own_flags,
-    typed,
-)
 
 if TYPE_CHECKING:
     from snnb.rundir.directory import RunDirectory
 
 Names = Callable[[], Iterable[str]]
-Command = Callable[..., None]  # a function with the parameters of a command
-METAVARS = {int: "N", float: "X"}
-LARGEST_SHOWN = 1_000_000  # bounds from it on are limits of the implementation
-# By name of a bound of pydantic: its bracket in an interval
-BRACKETS = {"ge": "[", "gt": "(", "le": "]", "lt": ")"}
 DEFAULT_RUN = "$SNNB_RUNS/MODEL or runs/MODEL"
 RUN_DIR = "run_dir"  # parameter of the option `--run-dir`
 RUN = "run"  # parameter of the argument that names the same run
@@ -110,27 +89,6 @@ class NonEmptyPath(click.ParamType):
         return Path(str(value))
 
 
-class ParsedText(click.ParamType):
-    """A text that the function `parse` of an option turns into its value."""
-
-    name = "value"
-
-    def __init__(self, parse: Callable[[Any], Any]) -> None:
-        self._parse = parse
-
-    def convert(
-        self,
-        value: object,
-        parameter: Optional[click.Parameter],
-        context: Optional[click.Context],
-    ) -> object:
-        """Return the value of the text `value`."""
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error), context, parameter) from None
-
-
 path_option: Any = partial(typer.Option, click_type=NonEmptyPath())
 RunDir = Annotated[
     Optional[Path],
@@ -162,142 +120,6 @@ NoUpstream = Annotated[
     bool,
     typer.Option("--no-upstream", help="Fail if an earlier stage has to run first."),
 ]
-
-
-def stage_options(kind: Type[Options]) -> List[inspect.Parameter]:
-    """Return the parameters that typer turns into options.
-
-    There is one for each field that is an option of the command line. An option that is
-    not given has the value None, or an empty list if it can be repeated.
-    """
-    return [_parameter(kind, name, flag) for name, flag in own_flags(kind).items()]
-
-
-def _parameter(kind: Type[Options], name: str, flag: Flag) -> inspect.Parameter:
-    """Return the parameter of a field for typer."""
-    field = kind.model_fields[name]
-    value_type: Any = _plain_type(field.annotation)
-    choices: Sequence[str] = ()
-    if get_origin(value_type) is Literal:
-        choices = get_args(value_type)
-    metavar = flag.metavar or ("NAME" if choices else METAVARS.get(value_type))
-    properties: Dict[str, Any] = {
-        "help": _help_text(field, choices, default_in_words(kind, name)),
-        "metavar": metavar,
-        "envvar": flag.environment,
-        "rich_help_panel": flag.panel,
-    }
-    if flag.complete is not None:  # otherwise a shell completes paths
-        properties["autocompletion"] = complete_from(flag.complete)
-    elif choices:
-        properties["autocompletion"] = complete_from(lambda: choices)
-    if flag.repeated:
-        value_type = List[str]
-    elif flag.parse is not None:
-        value_type = str
-        properties["click_type"] = ParsedText(flag.parse)
-    option_names = [flag.name] if flag.name else []
-    option = typer.Option(*option_names, **properties)
-    annotation: Any = Annotated[Optional[value_type], option]
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation=annotation,
-    )
-
-
-def _help_text(field: FieldInfo, choices: Sequence[str], default: Optional[str]) -> str:
-    """Return the description of a field with its choices, bounds and default."""
-    sentences = [field.description or ""]
-    if choices:
-        sentences.append(f"One of {', '.join(choices)}.")
-    interval = _interval(field)
-    if interval:
-        sentences.append(f"In {interval}.")
-    if default:
-        sentences.append(f"Default: {default}.")
-    return " ".join(filter(None, sentences))
-
-
-def _interval(field: FieldInfo) -> str:
-    """Return the interval of a field: `(0, 100]`.
-
-    The text is empty for a field with fewer than two bounds, for a fraction, and for an
-    upper bound of `LARGEST_SHOWN` or more.
-    """
-    metadata = list(field.metadata)
-    for member in get_args(field.annotation):
-        metadata += get_args(member)
-    bounds: Dict[str, float] = {}
-    for item in metadata:
-        for name in BRACKETS:
-            if hasattr(item, name):
-                bounds[name] = getattr(item, name)
-    if len(bounds) < 2 or not 1 < max(bounds.values()) < LARGEST_SHOWN:
-        return ""
-    (low_name, low), (high_name, high) = bounds.items()
-    return f"{BRACKETS[low_name]}{low}, {high}{BRACKETS[high_name]}"
-
-
-def _plain_type(annotation: Any) -> Any:
-    """Return the type of a field without its bounds, and without Optional."""
-    is_annotated = isinstance(annotation, type(Annotated[int, 0]))
-    if get_origin(annotation) is not Union and not is_annotated:
-        return annotation
-    members = [part for part in get_args(annotation) if part is not type(None)]
-    return _plain_type(members[0])
-
-
-def with_options(
-    options: Iterable[inspect.Parameter],
-    *,
-    after: int,
-) -> Callable[[Command], Command]:
-    """Return a decorator that declares options in place of `**options` of a command.
-
-    They follow the first `after` parameters of the command.
-    """
-    return partial(_declare_options, options=list(options), after=after)
-
-
-def _declare_options(
-    command: Command,
-    options: Sequence[inspect.Parameter],
-    after: int,
-) -> Command:
-    """Set the signature that typer reads, and return the command."""
-    parameters = []
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            parameters.append(parameter)
-    parameters[after:after] = options
-    signature = inspect.Signature(parameters)
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    return command
-
-
-def options_given(
-    values: Mapping[str, object],
-    kind: Type[Options],
-    names: Iterable[str],
-) -> Dict[str, object]:
-    """Return the given options among `names`, with the types of their fields in `kind`.
-
-    `values` has all parameters of the command: None or an empty list where an option is
-    not given.
-    """
-    options: Dict[str, object] = {}
-    for name in names:
-        value = values.get(name)
-        if value is None or value == []:
-            continue
-        flag = flag_of(kind, name)
-        if flag.repeated and flag.parse is not None:
-            value = flag.parse(value)
-        options[name] = value
-    return typed(kind, options)
 
 
 def output_options() -> List[TyperOption]:

@@ -1,6 +1,5 @@
 """Commands of the stages: read options, run the necessary stages, print results."""
 
-import inspect
 from itertools import islice
 from pathlib import Path
 from typing import (
@@ -14,7 +13,14 @@ from typing import (
     Sequence,
 )
 
+from typer.core import TyperOption
+
 from snnb.cli import output
+from snnb.cli.field_options import (
+    field_options,
+    options_given,
+    with_field_options,
+)
 from snnb.cli.parameters import (
     DatasetOption,
     Defaults,
@@ -23,10 +29,7 @@ from snnb.cli.parameters import (
     NoUpstream,
     NoWait,
     RunDir,
-    options_given,
-    stage_options,
-    with_options,
-)  # fmt: skip
+)
 from snnb.cli.tables import table_lines
 from snnb.core.errors import SnnbError
 from snnb.core.quantities import rows
@@ -45,13 +48,10 @@ from snnb.stages.stage import StageResult
 DATA_LOCATION = ("source", "data_dir")
 
 
-class CommandOptions(NamedTuple):
+class StageOptions(NamedTuple):
     """The options of a command that runs stages."""
 
-    parameters: Dict[
-        str,
-        inspect.Parameter,
-    ]  # by name, an option of several stages once
+    options: Dict[str, TyperOption]  # by name, an option of several stages once
     names: Dict[str, List[str]]  # by stage: the names of its options
 
     def given(self, values: Mapping[str, object]) -> Dict[str, Dict[str, object]]:
@@ -61,24 +61,26 @@ class CommandOptions(NamedTuple):
         """
         options = {}
         for stage, names in self.names.items():
-            options[stage] = options_given(values, STAGES[stage].kind.params, names)
+            options[stage] = options_given(STAGES[stage].params, values, names)
         return options
 
 
-def options_of(stages: Sequence[str]) -> CommandOptions:
+def options_of(stages: Sequence[str]) -> StageOptions:
     """Return the options of several stages, and where `prepare` finds the data."""
-    by_stage: Dict[str, List[inspect.Parameter]] = {}
-    for stage in ("prepare", *stages):
-        by_stage[stage] = stage_options(STAGES[stage].kind.params)
+    by_stage = {
+        stage: field_options(STAGES[stage].params) for stage in ("prepare", *stages)
+    }
     if "prepare" not in stages:
-        all_options = by_stage["prepare"]
-        by_stage["prepare"] = [p for p in all_options if p.name in DATA_LOCATION]
-    parameters: Dict[str, inspect.Parameter] = {}
+        by_stage["prepare"] = {
+            name: option
+            for name, option in by_stage["prepare"].items()
+            if name in DATA_LOCATION
+        }
+    options: Dict[str, TyperOption] = {}
     for stage in (*stages, "prepare"):
-        for parameter in by_stage[stage]:
-            parameters.setdefault(parameter.name, parameter)
-    names = {stage: [p.name for p in by_stage[stage]] for stage in by_stage}
-    return CommandOptions(parameters, names)
+        for name, option in by_stage[stage].items():
+            options.setdefault(name, option)
+    return StageOptions(options, {stage: list(by_stage[stage]) for stage in by_stage})
 
 
 def stage_command(name: str) -> Callable[..., None]:
@@ -90,7 +92,7 @@ def stage_command(name: str) -> Callable[..., None]:
     stages = [name] if is_stage else CHAIN
     options = options_of(stages)
 
-    @with_options(options.parameters.values(), after=3)
+    @with_field_options(options.options.values(), after=3)
     def command(
         model: ModelOption = None,
         dataset: DatasetOption = None,

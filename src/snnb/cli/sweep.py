@@ -7,7 +7,8 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir, with_options
+from snnb.cli.field_options import with_field_options
+from snnb.cli.parameters import DatasetOption, ModelOption, NoWait, RunDir
 from snnb.cli.stage_command import options_of
 from snnb.cli.tables import block_lines, page_width
 from snnb.results.grid import GRID_STAGES, read_grid
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _options = options_of(GRID_STAGES)
 
 
-@with_options(_options.parameters.values(), after=4)
+@with_field_options(_options.options.values(), after=4)
 def sweep(
     grid: Annotated[
         List[str],

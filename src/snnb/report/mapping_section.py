@@ -19,7 +19,7 @@ from snnb.results.compare import (
     mappings_of,
 )
 from snnb.rundir.directory import RunDirectory
-from snnb.stages.map import KIND, MapDetails, MapRecord
+from snnb.stages.map import STAGE, MapDetails, MapRecord
 from snnb.stages.stage import unaltered
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def mapping_section(run: RunDirectory, stamp: Optional[str]) -> Section:
         for mapping_summary in mappings
         if mapping_summary.stamp == stamp
     )
-    record = cast("Dict[str, MapRecord]", run.records_of(KIND.name))[stamp]
+    record = cast("Dict[str, MapRecord]", run.records_of(STAGE.name))[stamp]
     details = record.details
     for file in record.outputs:
         unaltered(run, file.path)

@@ -54,7 +54,7 @@ def provenance_section(
         for directory, record in records.items()
     ]
     tables = [Table(("directory", "made", "took", "command"), rows, right=(2,))]
-    preparation = recorded(run, prepare.KIND)
+    preparation = recorded(run, prepare.STAGE)
     if preparation is not None:
         details = preparation.details
         origin = [

@@ -107,7 +107,7 @@ def _section_without_simulation(run: RunDirectory) -> Section:
     words = []
     command = shlex.join(["snnb", "simulate", "--run-dir", str(run.path)])
     words.append(f"None yet: `{command}` makes it.")
-    conversion_record = recorded(run, parse.KIND)
+    conversion_record = recorded(run, parse.STAGE)
     if conversion_record is not None:
         words += _changes(conversion_record.details.fidelity)
     return Section("accuracy", "Simulation", words)
@@ -321,7 +321,7 @@ def _activations(
         )
     samples = _samples_within(network, params.samples)
     x = dataset_array(run, "x_test")[params.first : params.first + samples]
-    scale = recorded_details(run, prepare.KIND).scale
+    scale = recorded_details(run, prepare.STAGE).scale
     activations = mean_activations(network, x, scale, progress)
     selection = (
         "all"

@@ -25,7 +25,7 @@ from snnb.results.export import current_graph, refuse_files_of_runs
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import now_utc
-from snnb.stages.map import KIND, MapRecord
+from snnb.stages.map import STAGE, MapRecord
 from snnb.stages.simulate import in_force
 from snnb.stages.stage import require_result
 from snnb.version import __version__
@@ -110,7 +110,7 @@ def _page(
     simulation = next(
         (candidate for candidate in simulations if candidate.stamp == stamp), None
     )
-    mappings = cast("Dict[str, MapRecord]", run.records_of(KIND.name))
+    mappings = cast("Dict[str, MapRecord]", run.records_of(STAGE.name))
     mapping_stamp = next(
         (
             name

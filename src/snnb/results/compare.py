@@ -76,7 +76,7 @@ def simulation_table(simulations: Sequence[Simulation]) -> Columns:
 
 def simulations_of(run: RunDirectory) -> List[Simulation]:
     """Return all simulations of a run, oldest first."""
-    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.KIND.name))
+    records = cast("Dict[str, SimulationRecord]", run.records_of(simulate.STAGE.name))
     different = differing([parameters_of(run, record) for record in records.values()])
     return [
         Simulation(stamp, record, differs)
@@ -484,7 +484,7 @@ def simulated_files(
 def mappings_of(run: RunDirectory, graph: Optional[str] = None) -> List[MappingSummary]:
     """Return the mappings of a graph, or of all graphs of the run, oldest first."""
     summaries = []
-    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.KIND.name))
+    records = cast("Dict[str, mapping.MapRecord]", run.records_of(mapping.STAGE.name))
     for stamp, record in records.items():
         if graph is None or record.details.graph == graph:
             hardware = str(record.params.hardware)

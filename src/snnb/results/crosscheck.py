@@ -344,7 +344,7 @@ def simulate_again(
     progress: Progress = silent,
 ) -> Path:
     """Simulate the first samples of a simulation again with its options; return `spike_times.npz` in `target`."""
-    record = recorded(run, simulation.KIND, stamp)
+    record = recorded(run, simulation.STAGE, stamp)
     assert record is not None
     if record.details.engine == "toolbox":
         raise UsageError(

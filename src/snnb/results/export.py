@@ -50,7 +50,7 @@ def current_graph(
     if that does not exist. The run is locked only while a graph is made. Raise
     `ReadOnlyError` if it cannot be made.
     """
-    name = graph.KIND.name
+    name = graph.STAGE.name
     graphs = run.records_of(name)
     if run.manifest.run.imported:
         return run.latest(name)
@@ -162,13 +162,13 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
     from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
     simulation = simulation_of(run, stamp)
-    record = None if simulation is None else recorded(run, simulate.KIND, simulation)
+    record = None if simulation is None else recorded(run, simulate.STAGE, simulation)
     if record is None:
         return None
     params = record.params
     rate_hz: Optional[float] = None  # of a Poisson input
     if params.input == "poisson":
-        folder = run.path / run.directory_of(simulate.KIND.name, simulation)
+        folder = run.path / run.directory_of(simulate.STAGE.name, simulation)
         statistics = read_document(SimulationStatistics, folder / ACCURACIES)
         rate_hz = params.input_rate / statistics.dt_ms
     (samples,) = (file for file in record.inputs if file.path in SAMPLES)
@@ -177,7 +177,7 @@ def simulated_by(run: RunDirectory, stamp: str) -> Optional["Simulated"]:
         reset=params.reset,
         input=params.input,
         input_rate_hz=rate_hz,
-        pixel_scale=recorded_details(run, prepare.KIND).scale,
+        pixel_scale=recorded_details(run, prepare.STAGE).scale,
         samples_file=samples.path,
         samples_sha256=samples.sha256,
         first_sample=params.first,
@@ -198,7 +198,7 @@ def load_mapping(
     """
     from snnb.mapping.files import Mapping
 
-    records = run.records_of(mapping_stage.KIND.name)
+    records = run.records_of(mapping_stage.STAGE.name)
     require_result(run, "--map", stamp, records)
     record = cast("mapping_stage.MapRecord", records[stamp])
     if graph not in (None, record.details.graph):
@@ -219,7 +219,7 @@ def load_mapping(
             f"mapping {stamp} is stale: {stale}; map again with `snnb map --run-dir "
             f"{shlex.quote(str(run.path))} {words}`"
         )
-    return Mapping.open(run.path / run.directory_of(mapping_stage.KIND.name, stamp))
+    return Mapping.open(run.path / run.directory_of(mapping_stage.STAGE.name, stamp))
 
 
 def on_cores(graph: "SynapseGraph", mapping: "Mapping") -> "OnCores":

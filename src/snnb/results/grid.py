@@ -83,7 +83,7 @@ def axes_of(
                 "values at once"
             )
         if axis.name in options_given.get(axis.stage, {}):
-            option = option_name(STAGES[axis.stage].kind.params, axis.name)
+            option = option_name(STAGES[axis.stage].params, axis.name)
             raise UsageError(
                 f"--grid {text}: {option} is also given outside the grid; give it in "
                 "one place"
@@ -110,7 +110,7 @@ def _axis(text: str, title: str, values: Sequence[object]) -> Axis:
             f"grid, not options of {before!r}"
         )
     stage, name = _option(text, name, (before,) if dot else GRID_STAGES)
-    kind = STAGES[stage].kind.params
+    kind = STAGES[stage].params
     if kind.model_fields[name].exclude:
         raise UsageError(
             f"--grid {text}: {name} does not change the results; give it outside of "
@@ -137,7 +137,7 @@ def _option(text: str, name: str, stages: Sequence[str]) -> Tuple[str, str]:
     """Return stage and field of an option that is given by its field or its flag (`settings` has the flag `--set`)."""
     names = set()
     for stage in reversed(stages):
-        kind = STAGES[stage].kind.params
+        kind = STAGES[stage].params
         for field in own_flags(kind):
             if name in (field, option_name(kind, field)[2:]):
                 return stage, field

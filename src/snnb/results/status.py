@@ -15,7 +15,7 @@ from snnb.rundir.manifest import AnyRecord
 from snnb.stages.all import STAGES
 from snnb.stages.states import state_of_stages
 
-Details: Any = Union[tuple(stage.kind.details for stage in STAGES.values())]
+Details: Any = Union[tuple(stage.details for stage in STAGES.values())]
 
 
 class StageStatus(Document):

@@ -65,9 +65,12 @@ from snnb.stages.states import UP_TO_DATE
 FIGURE = "sweep.png"
 FOLDER = "sweep"
 POINTS = "points"  # run in `FOLDER` with the simulations
-NETWORK = (train.KIND.name, parse.KIND.name)  # stages that make the network of a point
-TRAINING = ("prepare", train.KIND.name)
-DEFAULTS = (simulate.KIND.name,)  # stages that do not take options of earlier results
+NETWORK = (
+    train.STAGE.name,
+    parse.STAGE.name,
+)  # stages that make the network of a point
+TRAINING = ("prepare", train.STAGE.name)
+DEFAULTS = (simulate.STAGE.name,)  # stages that do not take options of earlier results
 Bar = Callable[..., ContextManager[Progress]]
 
 
@@ -108,7 +111,7 @@ def sweep(
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
-        check_command(run, simulate.KIND.name, point.given, DEFAULTS)
+        check_command(run, simulate.STAGE.name, point.given, DEFAULTS)
     say_news = _news(say, UP_TO_DATE, OTHER_VERSIONS, FIGURES_UNCHANGED)
     preparation = {"prepare": options_given.get("prepare", {})}
     bring_up_to_date(run, "prepare", preparation, say=_news(say, UP_TO_DATE), bar=bar)
@@ -150,7 +153,7 @@ def _params_of(run: RunDirectory, points: Sequence[Point]) -> SimulateParams:
     """Return the parameters of the last point; outside the grid they are those of all."""
     for point in points:
         options = _options_of(run, point.given)
-        params = simulate.STAGE.resolve(run, options[simulate.KIND.name])
+        params = simulate.STAGE.resolve(run, options[simulate.STAGE.name])
     return params
 
 
@@ -158,10 +161,10 @@ def points_of_sweep(run: RunDirectory) -> List[SweepPoint]:
     """Return the points in the table of the last sweep whose simulations exist; none without a table."""
     if not (run.path / TABLE).is_file():
         return []
-    stamps = {".": run.records_of(simulate.KIND.name).keys()}
+    stamps = {".": run.records_of(simulate.STAGE.name).keys()}
     for home in _runs_of_sweep(run):
         stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(
-            simulate.KIND.name
+            simulate.STAGE.name
         ).keys()
     return [
         point
@@ -190,7 +193,7 @@ def _simulate_point(
     if params == params_of_run:
         results = bring_up_to_date(
             run,
-            simulate.KIND.name,
+            simulate.STAGE.name,
             point.given,
             asked_by_name=False,
             defaults=DEFAULTS,
@@ -204,24 +207,24 @@ def _simulate_point(
         for source_run in (home, kept_run):
             stack.enter_context(source_run.locked(say=say))
         home.take("prepare", run)
-        if params[train.KIND.name] == params_of_run[train.KIND.name]:
+        if params[train.STAGE.name] == params_of_run[train.STAGE.name]:
             training = {name: point.given.get(name, {}) for name in TRAINING}
-            bring_up_to_date(run, train.KIND.name, training, say=say, bar=bar)
+            bring_up_to_date(run, train.STAGE.name, training, say=say, bar=bar)
         trained_run = _trained_run(
-            [run, kept_run, *_runs_of_sweep(run)], params[train.KIND.name]
+            [run, kept_run, *_runs_of_sweep(run)], params[train.STAGE.name]
         )
         if trained_run is not None:
-            home.take(train.KIND.name, trained_run)
-        if kept_run.record_of(parse.KIND.name) is not None:
-            home.take(parse.KIND.name, kept_run)
+            home.take(train.STAGE.name, trained_run)
+        if kept_run.record_of(parse.STAGE.name) is not None:
+            home.take(parse.STAGE.name, kept_run)
         bring_up_to_date(
-            home, parse.KIND.name, options, defaults=STAGES, say=say, bar=bar
+            home, parse.STAGE.name, options, defaults=STAGES, say=say, bar=bar
         )
         for name in NETWORK:
             kept_run.take(name, home)
         results = bring_up_to_date(
             home,
-            simulate.KIND.name,
+            simulate.STAGE.name,
             options,
             asked_by_name=False,
             defaults=STAGES,
@@ -263,7 +266,7 @@ def _trained_run(
 ) -> Optional[RunDirectory]:
     """Return the first run with a training that has these parameters."""
     for run in runs:
-        record = run.record_of(train.KIND.name)
+        record = run.record_of(train.STAGE.name)
         if record is not None and record.params.model_dump() == params:
             return run
     return None
@@ -292,7 +295,7 @@ def _chip_cost(
     from snnb.network.read_network import read_network
     from snnb.network.spike_counts import SUMS, SpikeCounts
 
-    folder = run.path / run.directory_of(simulate.KIND.name, stamp)
+    folder = run.path / run.directory_of(simulate.STAGE.name, stamp)
     parsed_path = folder / run.parsed_name
     coding = read_document(SimulationStatistics, folder / ACCURACIES).coding
     chip = read_hardware(hardware)

@@ -17,7 +17,7 @@ ALL_STAGES = (
 STAGES: Dict[str, AnyStage] = {stage.name: stage for stage in ALL_STAGES}
 # By stage: the stage before it, which it needs
 BEFORE = dict(zip([*STAGES][1:], STAGES))
-KINDS = tuple(stage.kind for stage in STAGES.values())
+KINDS = ALL_STAGES
 # Stages of a run that begins with an external graph
 OF_GRAPH = (graph.STAGE.name, mapping.STAGE.name)
 # Stages of `snnb run`

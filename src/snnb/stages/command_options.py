@@ -25,7 +25,7 @@ def read_options(options_given: Given) -> OptionsByStage:
     Raise `UsageError` for a bad name or value.
     """
     return {
-        name: typed(STAGES[name].kind.params, options)
+        name: typed(STAGES[name].params, options)
         for name, options in options_given.items()
     }
 
@@ -127,7 +127,7 @@ class CommandOptions:
 
     def describe(self, planned_stage: PlannedStage) -> str:
         """Return the options of a stage: `options: --samples 20`."""
-        kind = STAGES[planned_stage.name].kind.params
+        kind = STAGES[planned_stage.name].params
         given = self.given.get(planned_stage.name, {})
         parts = []
         if given:
@@ -196,7 +196,7 @@ def _refuse_unused(options_given: Given, idle: Mapping[str, Mapping[str, str]]) 
     idle_options: Dict[str, List[str]] = {}
     used_options = set()
     for name, options in options_given.items():
-        fields = STAGES[name].kind.params.model_fields
+        fields = STAGES[name].params.model_fields
         idle_options[name] = [
             option
             for option, value in options.items()
@@ -208,7 +208,7 @@ def _refuse_unused(options_given: Given, idle: Mapping[str, Mapping[str, str]]) 
         if unused_options:
             reason = idle[name][unused_options[0]]
             words = [
-                option_name(STAGES[name].kind.params, option)
+                option_name(STAGES[name].params, option)
                 for option in unused_options
                 if idle[name][option] == reason
             ]

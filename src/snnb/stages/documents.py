@@ -41,8 +41,8 @@ DOCUMENT_TYPES: Dict[str, Any] = {}  # by stage
 for _stage in STAGES.values():
     DOCUMENT_TYPES[_stage.name] = _document_type(
         _stage.name,
-        _stage.kind.params,
-        _stage.kind.details,
+        _stage.params,
+        _stage.details,
     )
 AnyStageDocument: Any = Union[tuple(DOCUMENT_TYPES.values())]
 

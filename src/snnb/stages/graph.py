@@ -34,7 +34,7 @@ from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.network.quantities import NEURONS, SYNAPSES
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.rundir.manifest import Kind, Record, file_record
+from snnb.rundir.manifest import Record, file_record
 from snnb.stages import simulate
 from snnb.stages.stage import (
     Given,
@@ -151,7 +151,6 @@ class GraphDetails(Record):
 
 NAMES = rf"^([0-9]{{8}}T[0-9]{{6}}Z|{WEIGHTS}|{IMPORTED})$"
 SUMMARY = view("neurons", "synapses", of=[GraphDetails])
-KIND = Kind("graph", "graphs", GraphParams, GraphDetails, SUMMARY, names=NAMES)
 
 
 def imported_name(path: Path) -> str:
@@ -169,7 +168,7 @@ def file_of(source_path: Path) -> Path:
 
 def _refuse_other_graph(run: RunDirectory, path: Optional[Path]) -> None:
     """Raise `UsageError` if the run has a graph of another file; `path` is None for arrays."""
-    record = recorded(run, KIND, IMPORTED)
+    record = recorded(run, STAGE, IMPORTED)
     if record is not None and record.params.from_file != path:
         made_of = record.params.from_file or "arrays"
         raise UsageError(
@@ -183,7 +182,7 @@ def _stamp_of(run: RunDirectory, simulation: Optional[str]) -> Optional[str]:
     if simulation is None:
         return None
     path = Path(simulation)
-    folder = (run.path / simulate.KIND.directory).resolve()
+    folder = (run.path / simulate.STAGE.directory).resolve()
     is_path = path.name != simulation and path.resolve().parent == folder
     return path.name if is_path else simulation
 
@@ -196,13 +195,13 @@ def graph_command(run: RunDirectory) -> str:
 
 def simulation_of(run: RunDirectory, name: str) -> Optional[str]:
     """Return the stamp of the simulation of a graph; None for `weights`."""
-    record = recorded(run, KIND, name)
+    record = recorded(run, STAGE, name)
     return None if record is None else record.details.simulation
 
 
 def graph_file(run: RunDirectory, name: str) -> str:
     """Return the path in the run of a graph's file."""
-    return f"{run.directory_of(KIND.name, name)}/{run.graph_name}"
+    return f"{run.directory_of(STAGE.name, name)}/{run.graph_name}"
 
 
 def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
@@ -210,7 +209,7 @@ def spike_times_of(run: RunDirectory, name: str) -> Optional[str]:
     from snnb.network.spike_times import SPIKE_TIMES
 
     simulation = simulation_of(run, name)
-    kind, source = (KIND, name) if simulation is None else (simulate.KIND, simulation)
+    kind, source = (STAGE, name) if simulation is None else (simulate.STAGE, simulation)
     record = run.record_of(kind.name, source)
     files = [] if record is None else [file.path for file in record.outputs]
     return next(
@@ -284,7 +283,7 @@ def import_arrays(
     options = {name: value for name, value in options.items() if value is not None}
     if force:
         run.rename(imported_name(run.path))  # the previous graph may be from a file
-    with run.stage(KIND.name, params, options, inputs=[], name=IMPORTED) as output:
+    with run.stage(STAGE.name, params, options, inputs=[], name=IMPORTED) as output:
         graph = write_listed(
             listed_graph,
             output.directory / run.graph_name,
@@ -391,15 +390,14 @@ def _finish(
 class GraphStage(Stage[GraphParams, GraphDetails]):
     """Write the synapse graph of the converted network and its spike counts."""
 
-    kind = KIND
     prerequisite_by_option: ClassVar[Mapping[str, str]] = {"weights_only": "parse"}
     source = "simulation"
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> GraphParams:
         """Return the parameters; the default of `simulation` is the simulation in force."""
-        params = resolve_params(KIND, options, self.defaults(run, options))
+        params = resolve_params(STAGE, options, self.defaults(run, options))
         if run.manifest.run.imported:
-            if params.from_file is None and recorded(run, KIND) is None:
+            if params.from_file is None and recorded(run, STAGE) is None:
                 raise UsageError(
                     f"{run.path} starts from an external graph; give it with --from "
                     "FILE",
@@ -408,7 +406,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         if params.weights_only:
             return params
         stamp = _stamp_of(run, params.simulation) or simulate.in_force(run)
-        records = run.records_of(simulate.KIND.name)
+        records = run.records_of(simulate.STAGE.name)
         require_result(run, "--simulation", stamp, records)
         return params.model_copy(update={"simulation": stamp})
 
@@ -424,7 +422,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
             simulation = options.get("simulation")
             stamp = None if simulation is None else _stamp_of(run, str(simulation))
             name = stamp or simulate.in_force(run)
-        return [name] if name in run.records_of(KIND.name) else []
+        return [name] if name in run.records_of(STAGE.name) else []
 
     def defaults(
         self,
@@ -432,7 +430,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         options: Mapping[str, object],
     ) -> Mapping[str, object]:
         """Return the recorded file of an external graph, which is that of the run."""
-        record = recorded(run, KIND) if run.manifest.run.imported else None
+        record = recorded(run, STAGE) if run.manifest.run.imported else None
         return {} if record is None else {"from_file": record.params.from_file}
 
     def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
@@ -443,13 +441,13 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
                 "only for the graph of a network; omit it with an external graph",
             )
         reasons = dict.fromkeys(SPIKE_OPTIONS, "only with --from")
-        if options.get(KIND.name, {}).get("weights_only"):
+        if options.get(STAGE.name, {}).get("weights_only"):
             reasons["rate_unit"] = "a graph of weights has no rates; omit it"
         return reasons
 
     def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Refuse another external graph before anything runs."""
-        path = planned_run.options[KIND.name].get("from_file")
+        path = planned_run.options[STAGE.name].get("from_file")
         if isinstance(path, Path) and not planned_run.force:
             _refuse_other_graph(run, path)
 
@@ -476,7 +474,7 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         else:
             names = run.parsed_name, SUMS, ACCURACIES
             inputs = [
-                f"{simulate.KIND.directory}/{params.simulation}/{file}"
+                f"{simulate.STAGE.directory}/{params.simulation}/{file}"
                 for file in names
             ]
             _, counts_path, accuracies = (unaltered(run, path) for path in inputs)
@@ -501,4 +499,4 @@ class GraphStage(Stage[GraphParams, GraphDetails]):
         return name
 
 
-STAGE = GraphStage()
+STAGE = GraphStage("graph", "graphs", GraphParams, GraphDetails, SUMMARY, names=NAMES)

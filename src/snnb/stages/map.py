@@ -45,7 +45,7 @@ from snnb.mapping.quantities import (
 )
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
-from snnb.rundir.manifest import Kind, Record, StageRecord, external_records
+from snnb.rundir.manifest import Record, StageRecord, external_records
 from snnb.stages import graph, simulate
 from snnb.stages.stage import (
     Given,
@@ -214,13 +214,12 @@ SUMMARY = view(
     "sequential_connectivity",
     of=[MapDetails],
 )
-KIND = Kind("map", "maps", MapParams, MapDetails, SUMMARY, names=STAMP)
 MapRecord = StageRecord[MapParams, MapDetails]
 
 
 def _graphs_with_spikes(run: RunDirectory) -> List[str]:
     """Return the stamps of the graphs that can be mapped."""
-    return [name for name in run.records_of(graph.KIND.name) if name != graph.WEIGHTS]
+    return [name for name in run.records_of(graph.STAGE.name) if name != graph.WEIGHTS]
 
 
 def _hardware_of(params: MapParams) -> str:
@@ -380,7 +379,7 @@ def _map_neurons(
         save(plot, output.directory / f"{name}.{figures}")
     cost = mapping.cost
     notes = [graph.ASSUMED] if cost.assumed_spikes else []
-    external = recorded(run, graph.KIND, str(params.graph)) if is_imported else None
+    external = recorded(run, graph.STAGE, str(params.graph)) if is_imported else None
     if external is not None:
         notes += graph.rate_warnings(synapse_graph, external.params)
     notes += mapping.notes
@@ -414,9 +413,9 @@ def _neuron_details(cost: "MappingCost") -> MapDetails:
 
 def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:
     """Return the stamp of the latest mapping with the same parameters, or None."""
-    mappings = run.records_of(KIND.name)
+    mappings = run.records_of(STAGE.name)
     values = params.model_dump()
-    for name in run.latest_first(KIND.name):
+    for name in run.latest_first(STAGE.name):
         if mappings[name].params.model_dump() == values:
             return name
     return None
@@ -425,7 +424,6 @@ def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:
 class MapStage(Stage[MapParams, MapDetails]):
     """Assign a graph to the cores of a chip, and compute the cost."""
 
-    kind = KIND
     source = "graph"
     optional = True
     time_left = False
@@ -437,7 +435,7 @@ class MapStage(Stage[MapParams, MapDetails]):
         The default of `graph` is the graph of the simulation in force, or the graph of
         an imported run.
         """
-        params = resolve_params(KIND, options)
+        params = resolve_params(STAGE, options)
         _read_hardware(params)
         if run.manifest.run.imported:
             default: Optional[str] = graph.IMPORTED
@@ -454,14 +452,14 @@ class MapStage(Stage[MapParams, MapDetails]):
 
     def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect, given or not."""
-        name = option_value(KIND, options, "hardware")
+        name = option_value(STAGE, options, "hardware")
         hardware = None if name is None else read_hardware(str(name))
         if isinstance(hardware, LayerHardware):
             return dict.fromkeys(
                 NO_EFFECT_ON_LAYERS,
                 f"no effect on {name}, where each layer has one core",
             )
-        map_options = options.get(KIND.name, {})
+        map_options = options.get(STAGE.name, {})
         if map_options.get("partition") is not None:
             return dict.fromkeys(
                 ("method", "objective"),
@@ -472,7 +470,7 @@ class MapStage(Stage[MapParams, MapDetails]):
             "only with --partition",
         )
         objective = map_options.get("objective")
-        method = option_value(KIND, options, "method")
+        method = option_value(STAGE, options, "method")
         if objective in ("energy", "step") and method == "sequential":
             reasons["objective"] = (
                 "--method sequential has a single mapping; give --method auto, or omit "
@@ -487,10 +485,10 @@ class MapStage(Stage[MapParams, MapDetails]):
 
     def check_options(self, run: RunDirectory, planned_run: PlannedRun) -> None:
         """Check the options and the files that they name before earlier stages run."""
-        if KIND.name not in planned_run.stages:
+        if STAGE.name not in planned_run.stages:
             return
-        map_options = planned_run.options[KIND.name]
-        params = resolve_params(KIND, map_options)
+        map_options = planned_run.options[STAGE.name]
+        params = resolve_params(STAGE, map_options)
         hardware = _read_hardware(params)
         if isinstance(hardware, LayerHardware):
             if run.manifest.run.imported:
@@ -520,18 +518,18 @@ class MapStage(Stage[MapParams, MapDetails]):
 
         A network that does not fit is not simulated.
         """
-        if KIND.name not in planned_run.stages:
+        if STAGE.name not in planned_run.stages:
             return
-        if next_stage not in (simulate.KIND.name, KIND.name):
+        if next_stage not in (simulate.STAGE.name, STAGE.name):
             return
-        map_options = planned_run.options[KIND.name]
-        hardware = _read_hardware(resolve_params(KIND, map_options))
+        map_options = planned_run.options[STAGE.name]
+        hardware = _read_hardware(resolve_params(STAGE, map_options))
         if not isinstance(hardware, LayerHardware):
             return
         from snnb.mapping.layers.assignment import text_table
 
         stamp: Optional[str] = None
-        if next_stage == KIND.name:
+        if next_stage == STAGE.name:
             stamp = self.resolve(run, map_options).graph
         _, assignment = _assign_layers(run, hardware, stamp)
         if assignment.reason is not None:
@@ -573,7 +571,7 @@ class MapStage(Stage[MapParams, MapDetails]):
         from snnb.graph.synapse_graph import SynapseGraph
 
         same_mapping = _find_same(run, params)
-        stamp = same_mapping or run.new_stamp(KIND.name)
+        stamp = same_mapping or run.new_stamp(STAGE.name)
         # Hashed before they are read: the mapping of a file that is changed meanwhile
         # is stale.
         files = (
@@ -585,7 +583,7 @@ class MapStage(Stage[MapParams, MapDetails]):
         external = external_records(filter(None, files))
         hardware = _read_hardware(params)
         takes_layers = isinstance(hardware, LayerHardware)
-        earlier_record = recorded(run, KIND, same_mapping)
+        earlier_record = recorded(run, STAGE, same_mapping)
         subject = "layers" if takes_layers else "traffic"
         figures = figure_format(params.figures, earlier_record, subject)
         graph_name = str(params.graph)
@@ -622,4 +620,4 @@ class MapStage(Stage[MapParams, MapDetails]):
         return stamp
 
 
-STAGE = MapStage()
+STAGE = MapStage("map", "maps", MapParams, MapDetails, SUMMARY, names=STAMP)

@@ -56,8 +56,8 @@ def repair_command(run: RunDirectory, kind: AnyKind, name: str) -> str:
     path = _quoted(run.path)
     if not name:
         return f"`snnb {kind.name} {path}` recreates it"
-    if kind is graph_stage.KIND:  # in its place, so that its mappings stay
-        record = recorded(run, graph_stage.KIND, name)
+    if kind is graph_stage.STAGE:  # in its place, so that its mappings stay
+        record = recorded(run, graph_stage.STAGE, name)
         # Made of arrays
         if name == IMPORTED and record is not None and record.params.from_file is None:
             return (

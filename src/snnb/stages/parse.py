@@ -18,7 +18,7 @@ from snnb.model_files.kinds import LAVA_DL, NirSettings
 from snnb.network.fidelity import Fidelity
 from snnb.network.quantities import LATENCY, NEURONS, SAMPLE_INTERVAL, SYNAPSES
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Kind, Record
+from snnb.rundir.manifest import Record
 from snnb.stages import prepare, train
 from snnb.stages.model import model_file, model_of, packaged
 from snnb.stages.stage import (
@@ -104,7 +104,6 @@ SUMMARY = view(
     "synapses",
     of=[ParseDetails],
 )
-KIND = Kind("parse", "parse", ParseParams, ParseDetails, SUMMARY)
 
 
 def step_ms(run: RunDirectory) -> float:
@@ -113,7 +112,7 @@ def step_ms(run: RunDirectory) -> float:
     In a NIR file whose unit of time is the time step, the time step is 1, which has no
     length in seconds.
     """
-    preparation, conversion_details = recorded(run, prepare.KIND), recorded(run, KIND)
+    preparation, conversion_details = recorded(run, prepare.STAGE), recorded(run, STAGE)
     assert preparation is not None
     assert conversion_details is not None
     if preparation.details.content == "events":
@@ -126,14 +125,14 @@ def is_calibrated(run: RunDirectory, options: Given) -> bool:
     """Whether the network has a fixed number of time steps: calibrated, or trained with quantised activations."""
     from snnb.network.keras_file import read_levels
 
-    if option_value(KIND, options, "calibrate"):
+    if option_value(STAGE, options, "calibrate"):
         return True
     if train.is_trained_elsewhere(run):
         # Missing or damaged: it is made again before the conversion
         with suppress(InputError):
             return read_levels(run.path / train.trained_file(run)) is not None
         return False
-    return option_value(train.KIND, options, "activation") == "qcfs"
+    return option_value(train.STAGE, options, "activation") == "qcfs"
 
 
 def _convert(
@@ -148,7 +147,7 @@ def _convert(
 
     file, preparation = (
         run.path / train.trained_file(run),
-        recorded_details(run, prepare.KIND),
+        recorded_details(run, prepare.STAGE),
     )
     inputs = [train.trained_file(run), "dataset/x_norm.npz"]
     changing = (
@@ -246,7 +245,7 @@ def _read_spiking(
     from snnb.model_files.spiking_files import read_spiking
     from snnb.network.read_network import write_spiking
 
-    samples = tuple(recorded_details(run, prepare.KIND).splits["test"].shape[-3:])
+    samples = tuple(recorded_details(run, prepare.STAGE).splits["test"].shape[-3:])
     with run.stage(
         "parse", params, options, inputs=[train.trained_file(run)]
     ) as output:
@@ -310,8 +309,6 @@ def _read_spiking(
 class ParseStage(Stage[ParseParams, ParseDetails]):
     """Parse the trained network with the toolbox or the parser of snnb, verify and normalise it."""
 
-    kind = KIND
-
     def defaults(
         self,
         run: RunDirectory,
@@ -337,14 +334,14 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
         reasons = {
             name: f"only with {option_name(ParseParams, needed_option)}"
             for name, needed_option in NEEDED.items()
-            if not option_value(KIND, options, needed_option)
+            if not option_value(STAGE, options, needed_option)
         }
-        if option_value(KIND, options, "firing") == "free":
+        if option_value(STAGE, options, "firing") == "free":
             reasons.setdefault("spike_weight", "only with --firing separated")
         reasons.update(
             dict.fromkeys(NirSettings.model_fields, ONLY_NIR),
         )
-        if option_value(KIND, options, "parser") == "toolbox":
+        if option_value(STAGE, options, "parser") == "toolbox":
             reasons.update(
                 dict.fromkeys(
                     NOT_OF_TOOLBOX,
@@ -388,7 +385,7 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             )
             if (
                 params.weight_bits is not None
-                and not recorded_details(run, prepare.KIND).unit_pixels
+                and not recorded_details(run, prepare.STAGE).unit_pixels
             ):
                 raise InputError(
                     "--weight-bits: an integer network reads pixels from 0 to 1 as "
@@ -444,4 +441,4 @@ class ParseStage(Stage[ParseParams, ParseDetails]):
             _convert(run, params, options, progress)
 
 
-STAGE = ParseStage()
+STAGE = ParseStage("parse", "parse", ParseParams, ParseDetails, SUMMARY)

@@ -14,7 +14,7 @@ from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_spiking_file
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Kind, Record, external_records
+from snnb.rundir.manifest import Record, external_records
 from snnb.stages.model import Shape, input_shape, model_file, model_of, packaged
 from snnb.stages.stage import Given, Stage, recorded, recorded_details, resolve_params
 
@@ -77,7 +77,6 @@ class PrepareDetails(Record):
 
 
 SUMMARY = view("train_samples", "test_samples", "norm_samples", of=[PrepareDetails])
-KIND = Kind("prepare", "dataset", PreparationSettings, PrepareDetails, SUMMARY)
 
 
 def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, str]:
@@ -86,7 +85,7 @@ def _shape_and_fit(run: RunDirectory, shape: Optional[Shape]) -> Tuple[Shape, st
     A user's model, which may be a Python file, is opened only if the recorded shape is
     another one. For such a model, `fit` tells whether the recorded shape was given.
     """
-    record = recorded(run, KIND)
+    record = recorded(run, STAGE)
     if record is not None and run.manifest.run.model_source is not None:
         params = record.params
         if shape == (params.shape if params.fit == "resize" else None):
@@ -119,7 +118,7 @@ def _check_labels(run: RunDirectory, dataset: LoadedDataset) -> None:
 
 def require_training_set(run: RunDirectory, purpose: str) -> None:
     """Raise `InputError`, which names the purpose, if the prepared data set has no training set."""
-    details = recorded_details(run, KIND)
+    details = recorded_details(run, STAGE)
     if "train" not in details.splits:
         layout = find_dataset(details.dataset).spec.layout
         raise InputError(
@@ -134,13 +133,13 @@ def class_count(run: RunDirectory) -> Optional[int]:
     return (
         None
         if spec is not None and spec.num_classes is None
-        else len(recorded_details(run, KIND).class_names)
+        else len(recorded_details(run, STAGE).class_names)
     )
 
 
 def samples_file(run: RunDirectory) -> str:
     """Return the path of the prepared test samples in the run."""
-    return f"dataset/x_test.{'npy' if recorded_details(run, KIND).content == 'pictures' else 'h5'}"
+    return f"dataset/x_test.{'npy' if recorded_details(run, STAGE).content == 'pictures' else 'h5'}"
 
 
 def dataset_array(run: RunDirectory, name: str) -> "np.ndarray":
@@ -160,7 +159,7 @@ def fidelity_samples(run: RunDirectory) -> "Tuple[np.ndarray, np.ndarray]":
 
     x, y = dataset_array(run, "x_test"), dataset_array(run, "y_test")
     samples = max(1, min(FIDELITY_SAMPLES, FIDELITY_VALUES // math.prod(x.shape[1:])))
-    pixels: np.ndarray = x[:samples] / np.float32(recorded_details(run, KIND).scale)
+    pixels: np.ndarray = x[:samples] / np.float32(recorded_details(run, STAGE).scale)
     return pixels.astype(np.float32, copy=False), np.asarray(y[:samples])
 
 
@@ -178,8 +177,6 @@ def normalisation_set(run: RunDirectory) -> "np.ndarray":
 class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
     """Convert a data set to memory-mapped arrays and to the three npz files of snntoolbox."""
 
-    kind = KIND
-
     def resolve(
         self,
         run: RunDirectory,
@@ -189,7 +186,7 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
         shape, fit = _shape_and_fit(run, cast("Optional[Shape]", options.get("shape")))
         given_options = {**options, "shape": shape, "fit": fit}
         return resolve_params(
-            KIND, given_options, {"dataset": run.manifest.run.dataset}
+            STAGE, given_options, {"dataset": run.manifest.run.dataset}
         )
 
     def defaults(
@@ -271,4 +268,4 @@ class PrepareStage(Stage[PreparationSettings, PrepareDetails]):
             )
 
 
-STAGE = PrepareStage()
+STAGE = PrepareStage("prepare", "dataset", PreparationSettings, PrepareDetails, SUMMARY)

@@ -140,7 +140,7 @@ def check_command(
     names = stages_needed(run, target, options.given)
     planned_run = PlannedRun(names, options.by_stage(), say_nothing, force)
     for name in names:
-        refuse_bad_values(STAGES[name].kind.params, planned_run.options[name])
+        refuse_bad_values(STAGES[name].params, planned_run.options[name])
     for stage in STAGES.values():
         stage.check_options(run, planned_run)
     return names, options
@@ -250,7 +250,7 @@ def _refuse_options_of_networks(
     if not refused_stages:
         return
     words = [
-        option_name(STAGES[name].kind.params, option)
+        option_name(STAGES[name].params, option)
         for name in refused_stages
         for option in options[name]
     ]

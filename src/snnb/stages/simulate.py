@@ -28,7 +28,7 @@ from snnb.plots.figure_format import (
     Figures,
 )
 from snnb.rundir.directory import STAMP, RunDirectory
-from snnb.rundir.manifest import Kind, Record, StageRecord
+from snnb.rundir.manifest import Record, StageRecord
 from snnb.simulation.settings import (
     OF_CONVERTED,
     RECORDING,
@@ -112,14 +112,6 @@ SUMMARY = view(
     "interval_steps",
     of=[SimulateDetails],
 )
-KIND = Kind(
-    "simulate",
-    "simulations",
-    SimulateParams,
-    SimulateDetails,
-    SUMMARY,
-    names=STAMP,
-)
 SimulationRecord = StageRecord[SimulateParams, SimulateDetails]
 
 
@@ -129,12 +121,12 @@ def in_force(run: RunDirectory) -> Optional[str]:
     It is the latest one of the present network and test set. If there is none, it is
     the latest simulation.
     """
-    names = run.latest_first(KIND.name)
+    names = run.latest_first(STAGE.name)
     if not names:
         return None
     present_files = run.outputs()
     for name in names:
-        inputs = run.records_of(KIND.name)[name].inputs
+        inputs = run.records_of(STAGE.name)[name].inputs
         if all(present_files.get(file.path) == file for file in inputs):
             return name
     return names[0]
@@ -143,15 +135,15 @@ def in_force(run: RunDirectory) -> Optional[str]:
 def parsed_file(run: RunDirectory, stamp: Optional[str] = None) -> str:
     """Return the path in the run of the converted network, or of the copy in a simulation."""
     place = (
-        run.directory_of(parse.KIND.name)
+        run.directory_of(parse.STAGE.name)
         if stamp is None
-        else run.directory_of(KIND.name, stamp)
+        else run.directory_of(STAGE.name, stamp)
     )
     return f"{place}/{run.parsed_name}"
 
 
 def _test_samples(run: RunDirectory) -> int:
-    return recorded_details(run, prepare.KIND).splits["test"].shape[0]
+    return recorded_details(run, prepare.STAGE).splits["test"].shape[0]
 
 
 def _save_plots(
@@ -184,14 +176,14 @@ def _own_settings(
     result: "Simulation",
 ) -> Dict[str, object]:
     """Return the final values of the options of conversion and simulation that the toolbox does not have."""
-    conversion = recorded(run, parse.KIND)
+    conversion = recorded(run, parse.STAGE)
     assert conversion is not None
-    training = recorded(run, train.KIND)
+    training = recorded(run, train.STAGE)
     assert training is not None
     run_settings = {
-        train.KIND.name: training.params.model_dump(),
-        parse.KIND.name: conversion.params.model_dump(),
-        KIND.name: params.model_dump(),
+        train.STAGE.name: training.params.model_dump(),
+        parse.STAGE.name: conversion.params.model_dump(),
+        STAGE.name: params.model_dump(),
     }
     values: Dict[str, object] = {}
     for kind, stage in ((ParseParams, parse.STAGE), (SimulateParams, STAGE)):
@@ -228,7 +220,7 @@ def load_model(run: RunDirectory, parsed_path: Path) -> "ConvertedNetwork":
     network, analogue = read_networks(parsed_path)
     if train.is_spiking(run):
         return ConvertedNetwork.of(network)
-    details = recorded_details(run, parse.KIND)
+    details = recorded_details(run, parse.STAGE)
     trained_network = read_trained(run.path / train.trained_file(run))
     averages = details.fidelity is not None and (
         "average_pooling" in details.fidelity.after
@@ -252,7 +244,7 @@ def simulate_run(
     from snnb.network.event_samples import EventSamples
     from snnb.simulation.simulate import simulate
 
-    details = recorded_details(run, prepare.KIND)
+    details = recorded_details(run, prepare.STAGE)
     samples = run.path / prepare.samples_file(run)
     return simulate(
         model,
@@ -316,7 +308,7 @@ def _write_toolbox_files(
     directory: Path,
 ) -> None:
     """Write the configuration with which the toolbox repeats a simulation."""
-    conversion = recorded(run, parse.KIND)
+    conversion = recorded(run, parse.STAGE)
     assert conversion is not None
     toolbox_params = params.changed(batch_size=_batch_size(params))
     parameters = configuration(run.model, [conversion.params, toolbox_params])
@@ -332,7 +324,6 @@ def _write_toolbox_files(
 class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     """Simulate the converted network on test samples and count its spikes."""
 
-    kind = KIND
     adds_result = True
     always_new = True
 
@@ -342,9 +333,9 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         options: Mapping[str, object],
     ) -> SimulateParams:
         """Return the parameters."""
-        details = recorded_details(run, prepare.KIND)
+        details = recorded_details(run, prepare.STAGE)
         available = _test_samples(run)
-        params = resolve_params(KIND, options, self.defaults(run, options))
+        params = resolve_params(STAGE, options, self.defaults(run, options))
         samples_left = available - params.first
         if params.input not in details.codings:
             has: str = (
@@ -388,7 +379,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         """Return the defaults for the test set, and for a calibrated or integer network."""
         from snnb.network.read_network import spiking_attributes
 
-        details = recorded_details(run, prepare.KIND)
+        details = recorded_details(run, prepare.STAGE)
         first_sample = int(str(options.get("first", 0)))
         defaults: Dict[str, object] = {
             "samples": max(1, min(DEFAULT_SAMPLES, _test_samples(run) - first_sample)),
@@ -407,7 +398,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
     def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options have no effect with the options of all stages."""
         reasons = {}
-        if option_value(KIND, options, "input") != "poisson":
+        if option_value(STAGE, options, "input") != "poisson":
             reasons["input_rate"] = "only with --input poisson"
         if train.is_spiking(run):
             reasons.update(
@@ -423,7 +414,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             reasons["initial_potential"] = (
                 "a calibrated network defines its initial potentials; omit it"
             )
-        if option_value(parse.KIND, options, "weight_bits") is not None:
+        if option_value(parse.STAGE, options, "weight_bits") is not None:
             reasons["threshold"] = "an integer network defines its thresholds; omit it"
         return reasons
 
@@ -431,10 +422,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         self, run: RunDirectory, next_stage: str, planned_run: PlannedRun
     ) -> None:
         """Check the options before a data set is prepared, or a network trained, converted or simulated."""
-        earlier = [prepare.KIND.name, train.KIND.name, parse.KIND.name]
-        if KIND.name not in planned_run.stages or next_stage not in (
+        earlier = [prepare.STAGE.name, train.STAGE.name, parse.STAGE.name]
+        if STAGE.name not in planned_run.stages or next_stage not in (
             *earlier,
-            KIND.name,
+            STAGE.name,
         ):
             return
         options = planned_run.options
@@ -448,19 +439,19 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
             "scheduler",
         )
         values: Dict[str, Any] = {
-            name: option_value(KIND, options, name) for name in names
+            name: option_value(STAGE, options, name) for name in names
         }
         is_calibrated = parse.is_calibrated(run, options)
         refuse_unsuitable(
             SimulationSettings.model_construct(**values),
-            integer=option_value(parse.KIND, options, "weight_bits") is not None,
+            integer=option_value(parse.STAGE, options, "weight_bits") is not None,
             is_calibrated=is_calibrated,
             has_windows=is_calibrated
-            and option_value(parse.KIND, options, "firing") == "separated",
-            is_pruned=bool(option_value(parse.KIND, options, "prune")),
+            and option_value(parse.STAGE, options, "firing") == "separated",
+            is_pruned=bool(option_value(parse.STAGE, options, "prune")),
         )
         if next_stage in earlier[1:]:
-            self.resolve(run, options.get(KIND.name, {}))
+            self.resolve(run, options.get(STAGE.name, {}))
 
     def execute(
         self,
@@ -475,10 +466,10 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
 
         progress(0, params.samples)
         training = run.record_of("train")
-        conversion = recorded(run, parse.KIND)
+        conversion = recorded(run, parse.STAGE)
         assert training is not None
         assert conversion is not None
-        stamp = run.new_stamp(KIND.name)
+        stamp = run.new_stamp(STAGE.name)
         is_spiking = train.is_spiking(run)
         networks = [train.trained_file(run), parsed_file(run)]
         if not is_spiking:
@@ -500,7 +491,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
                 write_spiking(model.network, output.directory / run.parsed_name)
             figures = figure_format(
                 params.figures,
-                recorded(run, KIND),
+                recorded(run, STAGE),
                 "rate_histogram",
             )
             result = simulate_run(run, model, params, progress)
@@ -530,4 +521,11 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         return stamp
 
 
-STAGE = SimulateStage()
+STAGE = SimulateStage(
+    "simulate",
+    "simulations",
+    SimulateParams,
+    SimulateDetails,
+    SUMMARY,
+    names=STAMP,
+)

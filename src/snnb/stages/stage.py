@@ -24,7 +24,6 @@ from typing import (
     ClassVar,
     Collection,
     Dict,
-    Generic,
     List,
     Mapping,
     Optional,
@@ -124,10 +123,9 @@ class PlannedRun:
     force: bool = False
 
 
-class Stage(ABC, Generic[P, D]):
-    """A stage, which has the name of its kind of result. Each stage is a subclass in its own file."""
+class Stage(Kind[P, D], ABC):
+    """A stage, which is the kind of its results. Each stage is a subclass in its own file."""
 
-    kind: Kind[P, D]
     # By option: the stage that is needed instead of the stage before
     prerequisite_by_option: ClassVar[Mapping[str, str]] = MappingProxyType({})
     # Option that names the result to read; if it is given, no earlier stage is needed
@@ -139,11 +137,6 @@ class Stage(ABC, Generic[P, D]):
     optional = False  # whether `snnb run` omits the stage
     time_left = True  # whether the remaining time can be estimated from the progress
 
-    @property
-    def name(self) -> str:
-        """Name of the stage, as on the command line."""
-        return self.kind.name
-
     def defaults(
         self,
         run: RunDirectory,
@@ -154,7 +147,7 @@ class Stage(ABC, Generic[P, D]):
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> P:
         """Return the parameters for the options of this stage."""
-        return resolve_params(self.kind, options, self.defaults(run, options))
+        return resolve_params(self, options, self.defaults(run, options))
 
     def without_effect(self, run: RunDirectory, options: Given) -> Mapping[str, str]:
         """Return, by name, why options of this stage have no effect together with the options of all stages."""
@@ -192,7 +185,7 @@ class Stage(ABC, Generic[P, D]):
         count.
         """
         names_result = option == self.source or option in self.prerequisite_by_option
-        return not names_result and changes_result(self.kind.params, option)
+        return not names_result and changes_result(self.params, option)
 
     def unfinished_options(
         self, run: RunDirectory, options: Mapping[str, object]
@@ -209,7 +202,7 @@ class Stage(ABC, Generic[P, D]):
         """
         if run.record_of(self.name) is None:
             return []
-        return [None] if self.kind.names is None else [*run.latest_first(self.name)]
+        return [None] if self.names is None else [*run.latest_first(self.name)]
 
     def select(
         self,
@@ -222,7 +215,7 @@ class Stage(ABC, Generic[P, D]):
         the fewest parameters.
         """
         values = params.model_dump()
-        if self.kind.names is None:
+        if self.names is None:
             record = run.record_of(self.name)
             return None, NOT_RUN if record is None else stale_reason(
                 run,
@@ -321,7 +314,7 @@ def recorded_options(
     """
     if record.options is not None:
         return dict(record.options)
-    kind = stage.kind.params
+    kind = stage.params
     defaults: Mapping[str, object] = {}
     with suppress(SnnbError):  # an option is required
         defaults = dict(stage.resolve(run, {}))

@@ -46,7 +46,7 @@ def state_of_stages(
     for name, stage in STAGES.items():
         if run.manifest.run.imported and name not in OF_GRAPH:
             continue
-        kind = stage.kind
+        kind = stage
         has_to_run = f"{name} has to run first"
         has_several_results = kind.names is not None
         paths = [path for path in records if path.split("/")[0] == kind.directory]
@@ -99,7 +99,7 @@ def _reason_to_run_again(
     its own options and the defaults of now.
     """
     reason = stale_reason(run, record, {})
-    if reason is not None or stage.kind.names is not None:
+    if reason is not None or stage.names is not None:
         return reason
     try:
         with extra_named(stage.name):  # a user's model may have to be opened

@@ -43,7 +43,7 @@ from snnb.io.text import JsonValue
 from snnb.model_files.kinds import is_spiking_file
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Kind, Record, file_record, is_on_this_machine
+from snnb.rundir.manifest import Record, file_record, is_on_this_machine
 from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
 from snnb.stages import prepare
 from snnb.stages.model import Model, model_file, model_of, packaged
@@ -144,7 +144,6 @@ SUMMARY = view(
     "test_mean_squared_error",
     of=[TrainDetails],
 )
-KIND = Kind("train", "train", TrainParams, TrainDetails, SUMMARY)
 
 
 def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
@@ -153,7 +152,7 @@ def _default_settings(run: RunDirectory) -> Mapping[str, Setting]:
     A user's Python file is opened only if it is not the one of the recorded training,
     whose defaults are recorded.
     """
-    record = recorded(run, KIND)
+    record = recorded(run, STAGE)
     if run.manifest.run.model_source is None or record is None:
         return model_of(run).settings
     files = [file for file in record.inputs if file.external]
@@ -181,7 +180,8 @@ def is_quantised(run: RunDirectory, options: Given) -> bool:
     A network that is trained already may be.
     """
     return (
-        is_trained_elsewhere(run) or option_value(KIND, options, "activation") == "qcfs"
+        is_trained_elsewhere(run)
+        or option_value(STAGE, options, "activation") == "qcfs"
     )
 
 
@@ -227,7 +227,7 @@ def builder(
     """Return a function without arguments that builds the untrained model of the run for its prepared data set."""
     build_network, shape = (
         model.build,
-        recorded_details(run, prepare.KIND).splits["test"].shape[1:],
+        recorded_details(run, prepare.STAGE).splits["test"].shape[1:],
     )
     assert build_network is not None
 
@@ -257,7 +257,7 @@ def pixels_of(run: RunDirectory, params: TrainParams) -> Optional[str]:
     from snnb.model_files.fold_pixels import RAW
 
     return params.pixels or (
-        RAW if recorded_details(run, prepare.KIND).floats else None
+        RAW if recorded_details(run, prepare.STAGE).floats else None
     )
 
 
@@ -269,7 +269,7 @@ def _labelled_pictures(run: RunDirectory, part: str) -> "LabelledPictures":
     return LabelledPictures(
         x,
         y,
-        recorded_details(run, prepare.KIND).scale,
+        recorded_details(run, prepare.STAGE).scale,
         prepare.class_count(run),
     )
 
@@ -376,7 +376,7 @@ def _train_model(
         options_given=recorded_values(TrainParams, options),
         progress=progress,
     )
-    earlier_record = recorded(run, KIND)
+    earlier_record = recorded(run, STAGE)
     figures = figure_format(params.figures, earlier_record, "training_plot")
     figure = plot_training(result.document, result.history, run.model)
     save(figure, directory / f"training_plot.{figures}")
@@ -386,8 +386,6 @@ def _train_model(
 
 class TrainStage(Stage[TrainParams, TrainDetails]):
     """Train the Keras network, or evaluate a model that is already trained."""
-
-    kind = KIND
 
     def resolve(self, run: RunDirectory, options: Mapping[str, object]) -> TrainParams:
         """Return the parameters; values of the model's recipe are defaults if they are valid with the options."""
@@ -399,7 +397,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
             cast("Mapping[str, Hyperparameter]", defaults["settings"]),
             is_own_model=is_own_model,
         )
-        return resolve_params(KIND, {**options, "settings": hyperparameters}, defaults)
+        return resolve_params(STAGE, {**options, "settings": hyperparameters}, defaults)
 
     def defaults(
         self,
@@ -441,7 +439,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         """
         resume = options.get("resume")
         if resume is None:
-            resume = run.record_of(KIND.name) is None
+            resume = run.record_of(STAGE.name) is None
         if not resume or is_trained_elsewhere(run):
             return None
         from snnb.training.checkpoint import checkpoint_options
@@ -457,7 +455,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         if "train" not in planned_run.stages or not options:
             return
         weights = self.resolve(run, options).initial_weights
-        folder = (run.path / KIND.directory).resolve()
+        folder = (run.path / STAGE.directory).resolve()
         if weights is not None and folder in weights.resolve().parents:
             raise UsageError(
                 f"--initial-weights {weights}: the training overwrites that file; "
@@ -491,7 +489,7 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         from snnb.simulation.accuracy import chance_warning
 
         notes: Dict[str, None] = {}  # in order; a model may be built more than once
-        preparation = recorded_details(run, prepare.KIND)
+        preparation = recorded_details(run, prepare.STAGE)
         inputs: List[str] = []
         for part in ("train", "test"):
             if part in preparation.splits:
@@ -525,4 +523,4 @@ class TrainStage(Stage[TrainParams, TrainDetails]):
         shutil.rmtree(run.path / CHECKPOINT, ignore_errors=True)
 
 
-STAGE = TrainStage()
+STAGE = TrainStage("train", "train", TrainParams, TrainDetails, SUMMARY)
