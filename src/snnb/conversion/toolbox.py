@@ -8,7 +8,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 import numpy as np
 from snntoolbox.conversion.utils import normalize_parameters
@@ -86,7 +86,12 @@ def convert_with_toolbox(
     reference_outputs = reference.outputs(verified_samples)
     parameters = configuration("network", [settings])
     with tempfile.TemporaryDirectory() as scratch:
-        parsed_model = to_parsed(keras_model(trained_network), parameters)
+        layer_names = [layer.name for layer in trained_network.layers]
+        parsed_model = to_parsed(
+            keras_model(trained_network),
+            layer_names,
+            parameters,
+        )
         parsed_path = Path(scratch, "parsed.h5")
         parsed_model.save(str(parsed_path), save_format="h5")
         network = read_network(parsed_path)
@@ -165,16 +170,20 @@ def keras_model(network: TrainedNetwork) -> keras.Model:
         return keras.models.load_model(str(path), compile=False)
 
 
-def to_parsed(trained_model: keras.Model, parameters: ConfigParser) -> keras.Model:
+def to_parsed(
+    trained_model: keras.Model,
+    layer_names: Sequence[str],
+    parameters: ConfigParser,
+) -> keras.Model:
     """Parse with the toolbox.
 
     It absorbs batch normalisation, drops layers that matter in training only, and names
-    layers.
+    layers by their places in `layer_names`.
 
     The toolbox edits the graph of the trained model: do not save or clone it
     afterwards. Raise `InputError` if the parser fails.
     """
-    parser = _FreeBatchParser(trained_model, parameters)
+    parser = _OrderedParser(trained_model, layer_names, parameters)
     with _failures("parser"):
         parser.parse()
         return parser.build_parsed_model()
@@ -196,8 +205,25 @@ def _failures(part: str) -> Iterator[None]:
         ) from error
 
 
-class _FreeBatchParser(ModelParser):
-    """The toolbox's parser, but the parsed model takes batches of any size."""
+class _OrderedParser(ModelParser):
+    """The toolbox's parser, but the parsed model takes batches of any size.
+
+    It reads the layers in the order of the trained network, as the toolbox reads those
+    of the file. A Keras model without the layers that matter in training only, as
+    Dropout, may list its branches in another order.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        layer_names: Sequence[str],
+        parameters: ConfigParser,
+    ) -> None:
+        super().__init__(model, parameters)
+        self._layer_names = layer_names
+
+    def get_layer_iterable(self) -> List[keras.layers.Layer]:
+        return [self.input_model.get_layer(name) for name in self._layer_names]
 
     def get_batch_input_shape(self) -> Tuple:
         return (None, *self.get_input_shape())
