@@ -466,8 +466,8 @@ class Run:
     ) -> List[SweepPoint]:
         """Simulate each point of a grid of options: `run.sweep({"percentile": [99, 99.9]})`.
 
-        Simulations that the run already has are used. Writes `sweep.csv` and
-        `sweep.png` in the run directory.
+        Simulations that the run already has are used. Writes `sweep.json`,
+        `sweep.csv` and `sweep.png` in the run directory.
 
         Parameters
         ----------

@@ -352,7 +352,7 @@ def test_a_calibrated_network_is_simulated_for_its_own_steps(run):
     assert swept[1].summary.snn_accuracy == alone["snn_accuracy"]
 
 
-@pytest.mark.parametrize("name", ["sweep.csv", "sweep.png"])
+@pytest.mark.parametrize("name", ["sweep.json", "sweep.csv", "sweep.png"])
 def test_a_file_that_no_sweep_has_written_is_not_replaced(run, name):
     (run.path / name).write_text("mine")
     with pytest.raises(UsageError, match=f"{name} was not written by `snnb`"):
@@ -443,8 +443,13 @@ def test_each_simulation_is_mapped_onto_each_chip(run, tmp_path, snnb, no_kahypa
         assert row["sample_ns"] == str(metrics.get("sample_ns", ""))
     with Image.open(run.path / "sweep.png") as picture:
         assert picture.width > 400
-    (run.path / "sweep.csv").write_bytes(b"\xff")
-    assert status_of(open_run(run.path), []).sweep == []
+    points = status_of(open_run(run.path), []).sweep
+    assert points == [point.model_copy(update={"ran": None}) for point in swept]
+    (run.path / "sweep.csv").unlink()  # is for people
+    assert status_of(open_run(run.path), []).sweep == points
+    (run.path / "sweep.json").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"sweep\.json: .*remove it"):
+        status_of(open_run(run.path), [])
 
 
 def test_descriptions_of_one_name_are_chips_of_their_own(

@@ -31,7 +31,7 @@ from typing import (
 from snnb.chips.hardware import LayerHardware
 from snnb.chips.read_hardware import label_of_chip, read_hardware
 from snnb.cluster.connect import connected
-from snnb.core.errors import InputError, UsageError
+from snnb.core.errors import InputError, UsageError, advising
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.core.quantities import quantities_of, values
 from snnb.io.files import atomic_path, refuse_foreign
@@ -39,11 +39,13 @@ from snnb.io.text import Document, JsonValue, read_document
 from snnb.results.compare import in_words
 from snnb.results.grid import GRID_STAGES, Axis, Point, points_of
 from snnb.results.sweep_table import (
-    MARK,
+    MARKS,
+    POINTS_FILE,
     TABLE,
     ChipCost,
     SweepPoint,
-    read_table,
+    SweepPoints,
+    write_points,
     write_table,
 )
 from snnb.rundir.directory import RunDirectory
@@ -91,11 +93,13 @@ def sweep(
     say: Say = say_nothing,
     bar: Bar = no_bar,
 ) -> List[SweepPoint]:
-    """Make the simulations of a grid that the run does not have yet; write `sweep.csv` and `sweep.png` into the run.
+    """Make the simulations of a grid that the run does not have yet.
+
+    `sweep.json`, `sweep.csv` and `sweep.png` are written into the run.
 
     An interrupted sweep continues: a simulation of the present data set and training
-    that has the options of a point is used for it. The table has the rows of all
-    completed points.
+    that has the options of a point is used for it. The files have all completed
+    points.
 
     The run is locked. `options_given` are options by stage that are the same for all
     points. The points are returned in the order of the grid; the last axis changes fastest.
@@ -107,7 +111,8 @@ def sweep(
             "`snnb compare`"
         )
     points = points_of(axes, options_given)
-    refuse_foreign(run.path / TABLE, mark=MARK)
+    for name, mark in MARKS.items():
+        refuse_foreign(run.path / name, mark=mark)
     if not (run.path / TABLE).exists():
         refuse_foreign(run.path / FIGURE)
     for point in points:
@@ -144,6 +149,7 @@ def sweep(
                     chip=chip,
                 )
             )
+            write_points(run.path / POINTS_FILE, done)
             write_table(run.path / TABLE, [axis.title for axis in axes], done)
     _draw(run, axes, done)
     return done
@@ -158,19 +164,18 @@ def _params_of(run: RunDirectory, points: Sequence[Point]) -> SimulateParams:
 
 
 def points_of_sweep(run: RunDirectory) -> List[SweepPoint]:
-    """Return the points in the table of the last sweep whose simulations exist; none without a table."""
-    if not (run.path / TABLE).is_file():
+    """Return the points of the last sweep whose simulations exist; none without a sweep."""
+    path = run.path / POINTS_FILE
+    if not path.exists():
         return []
+    with advising("remove it; the sweep writes it again"):
+        points = read_document(SweepPoints, path).sweep_points
     stamps = {".": run.records_of(simulate.STAGE.name).keys()}
     for home in _runs_of_sweep(run):
         stamps[home.path.relative_to(run.path).as_posix()] = home.records_of(
             simulate.STAGE.name
         ).keys()
-    return [
-        point
-        for point in read_table(run.path / TABLE)
-        if point.simulation in stamps.get(point.run, ())
-    ]
+    return [point for point in points if point.simulation in stamps.get(point.run, ())]
 
 
 def _news(say: Say, *left_out: str) -> Say:

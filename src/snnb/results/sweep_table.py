@@ -1,14 +1,11 @@
-"""The points of a sweep: documents, the file `sweep.csv`, and the table that is printed."""
+"""The points of a sweep: documents, the files `sweep.json` and `sweep.csv`, and the table that is printed."""
 
 import csv
-import io
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Type
+from typing import Dict, List, NamedTuple, Optional, Sequence, Type
 
 from typing_extensions import Annotated
 
-from snnb.core.errors import InputError
 from snnb.core.quantities import (
     Key,
     Value,
@@ -20,14 +17,18 @@ from snnb.core.quantities import (
     view,
 )
 from snnb.io.files import atomic_path
-from snnb.io.text import Document, JsonValue, read_text
+from snnb.io.text import Document, JsonValue
 from snnb.mapping.quantities import CoreCost, EnergyCost, StepCost
 from snnb.results.grid import CHIPS
 from snnb.simulation.summary import SimulationSummary
 
+POINTS_FILE = "sweep.json"
 TABLE = "sweep.csv"
-# Columns that follow those of the options, by which the file is recognised
-MARK = "run,simulation,num_samples,ann_accuracy"
+# By file that a sweep writes: a text near its begin, by which it is recognised
+MARKS = {
+    POINTS_FILE: '"sweep_points"',
+    TABLE: "run,simulation,num_samples,ann_accuracy",  # columns after the options
+}
 
 
 COSTS = {
@@ -54,9 +55,8 @@ class SweepPoint(Document):
     """A point of the grid: its simulation, and the cost on its chip."""
 
     values: Dict[str, JsonValue]  # values of the options by title of the axis
-    ran: Optional[bool] = (
-        None  # whether the simulation was made now; None: the point is from the table
-    )
+    # Whether the simulation was made now; None: the point is from the file
+    ran: Optional[bool] = None
     # Run of the simulation, relative to the run of the sweep: `.` or `sweep/points`
     run: str
     simulation: str  # stamp
@@ -67,6 +67,12 @@ class SweepPoint(Document):
     def metrics(self) -> Dict[Key, Value]:
         """All quantities by key."""
         return values(self)
+
+
+class SweepPoints(Document):
+    """Content of `sweep.json`."""
+
+    sweep_points: List[SweepPoint]
 
 
 SWEPT = view(
@@ -88,10 +94,17 @@ SWEPT = view(
 )
 
 
+def write_points(path: Path, points: Sequence[SweepPoint]) -> None:
+    """Write `sweep.json`, which other commands read."""
+    stored_points = [point.model_copy(update={"ran": None}) for point in points]
+    with atomic_path(path, force=True) as temporary:
+        SweepPoints(sweep_points=stored_points).write(temporary)
+
+
 def write_table(
     path: Path, titles: Sequence[str], points: Sequence[SweepPoint]
 ) -> None:
-    """Write `sweep.csv`: options, run, simulation, and all quantities; `titles` are those of the axes.
+    """Write `sweep.csv` for people: options, run, simulation, and all quantities; `titles` are those of the axes.
 
     An interval has two columns: `snn_accuracy_interval_95_low` and `_high`.
     """
@@ -117,47 +130,6 @@ def write_table(
             writer.writerow(row)
 
 
-def read_table(path: Path) -> List[SweepPoint]:
-    """Return the points in `sweep.csv`; the values of their options are text.
-
-    Rows that no sweep has written are left out.
-    """
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path))))
-    except (InputError, csv.Error):  # not a table
-        return []
-    points = []
-    for row in rows:
-        with suppress(
-            KeyError, TypeError, ValueError
-        ):  # ValidationError is a ValueError
-            points.append(_point_of(row))
-    return points
-
-
-def _point_of(row: Mapping[str, str]) -> SweepPoint:
-    """Return the point in a row of the file; raise an error if a cell is missing or invalid."""
-    chip = None
-    if row.get("chip"):
-        costs = _values_of(row, ChipCost)
-        chip = ChipCost(chip=row["chip"], note=row["note"] or None, **costs)
-    result_columns = {"run", "simulation", "chip", "note"}
-    result_columns.update(
-        _quantity_columns(SimulationSummary), _quantity_columns(ChipCost)
-    )
-    return SweepPoint(
-        values={
-            title: text or None
-            for title, text in row.items()
-            if title not in result_columns
-        },
-        run=row["run"],
-        simulation=row["simulation"],
-        summary=SimulationSummary(**_values_of(row, SimulationSummary)),
-        chip=chip,
-    )
-
-
 def _ends_of(key: str) -> List[str]:
     """Return the columns of an interval."""
     return [f"{key}_low", f"{key}_high"]
@@ -179,22 +151,6 @@ def _cells(document: Document) -> Dict[str, JsonValue]:
             zip(_ends_of(key), value) if isinstance(value, tuple) else {key: value}
         )
     return cells
-
-
-def _values_of(row: Mapping[str, str], kind: Type[Document]) -> Dict[str, Any]:
-    """Return the quantities of a kind of document that have a value in a row, by key."""
-    values_found: Dict[str, Any] = {}
-    for key, quantity in quantities_of(kind).items():
-        texts = [
-            row[head]
-            for head in (_ends_of(key) if quantity.form is percents else [key])
-        ]
-        if all(texts):
-            numbers = [int(text) if text.isdecimal() else float(text) for text in texts]
-            values_found[key] = (
-                tuple(numbers) if quantity.form is percents else numbers[0]
-            )
-    return values_found
 
 
 class PointTable(NamedTuple):
