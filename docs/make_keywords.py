@@ -1,19 +1,22 @@
 """Write src/snnb/run_keywords.py from the options; a test fails when the file is out of date. Run by `make docs`."""
 
 from pathlib import Path
-from typing import Any, List, Type
+from typing import Any, List, Sequence, Type
 
 from typing_extensions import Annotated, Literal, get_args, get_origin
 
+from snnb.conversion.conversion_settings import ConversionSettings
 from snnb.core.options import Options, own_flags
 from snnb.formats.export_options import ExportOptions
+from snnb.model_files.kinds import NirSettings
+from snnb.simulation.settings import SimulationSettings
 from snnb.stages.all import STAGES
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "snnb" / "run_keywords.py"
-HEAD = '''"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
+HEAD = '''"""Options as keywords of `snnb.Run` and `snnb.api`, for type checkers; written by `make docs`.
 
 Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)`
-shows them.
+and `help(snnb.simulate)` show them.
 """
 
 from pathlib import Path
@@ -41,11 +44,14 @@ def spelling(annotation: Any) -> str:
     return "Union[str, Path]" if annotation is Path else str(annotation.__name__)
 
 
-def typed_dict(name: str, what: str, kind: Type[Options]) -> List[str]:
+def typed_dict(
+    name: str, what: str, kind: Type[Options], without: Sequence[str] = ()
+) -> List[str]:
     """Return the lines of one class."""
     fields = [
         f"    {field}: {spelling(kind.model_fields[field].annotation)}"
         for field in own_flags(kind)
+        if field not in without
     ]
     return [
         "",
@@ -63,6 +69,11 @@ def module() -> str:
     for name, stage in STAGES.items():
         lines += typed_dict(name.capitalize(), f"`snnb {name}`", stage.params)
     lines += typed_dict("Export", "`snnb export`", ExportOptions)
+    lines += typed_dict("Nir", "`snnb.read`", NirSettings)
+    lines += typed_dict("Conversion", "`snnb.convert`", ConversionSettings)
+    lines += typed_dict(
+        "Simulation", "`snnb.simulate`", SimulationSettings, ["samples", "first"]
+    )
     return "\n".join([*lines, ""])
 
 

@@ -5,9 +5,37 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 from snnb.version import __version__
 
-__all__ = ["Mapping", "Run", "SynapseGraph", "__version__", "read_spikes"]
+__all__ = [
+    "Mapping",
+    "Run",
+    "SnnbWarning",
+    "SynapseGraph",
+    "__version__",
+    "build_graph",
+    "convert",
+    "from_keras",
+    "from_torch",
+    "load_dataset",
+    "map_graph",
+    "map_layers",
+    "read",
+    "read_spikes",
+    "simulate",
+]
 
 if TYPE_CHECKING:
+    from snnb.api import (
+        build_graph,
+        convert,
+        from_keras,
+        from_torch,
+        load_dataset,
+        map_graph,
+        map_layers,
+        read,
+        simulate,
+    )
+    from snnb.core.errors import SnnbWarning
     from snnb.graph.synapse_graph import SynapseGraph
     from snnb.mapping.files import Mapping
     from snnb.run import Run
@@ -17,7 +45,17 @@ _MODULES: Dict[str, str] = {
     "Mapping": "snnb.mapping.files",
     "Run": "snnb.run",
     "SynapseGraph": "snnb.graph.synapse_graph",
+    "SnnbWarning": "snnb.core.errors",
+    "build_graph": "snnb.api",
+    "convert": "snnb.api",
+    "from_keras": "snnb.api",
+    "from_torch": "snnb.api",
+    "load_dataset": "snnb.api",
+    "map_graph": "snnb.api",
+    "map_layers": "snnb.api",
+    "read": "snnb.api",
     "read_spikes": "snnb.simulation.files",
+    "simulate": "snnb.api",
 }
 
 

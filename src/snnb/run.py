@@ -1,12 +1,10 @@
 """`Run`: the Python interface; each stage is a method."""
 
-import inspect
 import warnings
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
-    Callable,
     Dict,
     Iterable,
     List,
@@ -14,8 +12,6 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Type,
-    TypeVar,
     Union,
 )
 
@@ -24,9 +20,7 @@ from typing_extensions import Unpack
 from snnb.core.errors import UsageError
 from snnb.core.formatting import local_time
 from snnb.core.options import (
-    Options,
-    default_in_words,
-    own_flags,
+    documented,
     validated,
 )
 from snnb.core.progress import Say, say_nothing
@@ -66,56 +60,9 @@ if TYPE_CHECKING:
     from snnb.formats.write_export import Export
     from snnb.io.figures import Figure
 
-F = TypeVar("F", bound=Callable[..., object])
-
 
 def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=2)
-
-
-class _InWords(str):
-    """A default that depends on the run, in a signature."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<{self}>"
-
-
-def _with_options(kind: Type[Options], keywords: type) -> Callable[[F], F]:
-    """Replace `**options` by the fields of `kind` in the signature of a method, and document them in its docstring."""
-
-    def documented(method: F) -> F:
-        signature = inspect.signature(method)
-        parameters = [
-            p
-            for p in signature.parameters.values()
-            if p.kind is not inspect.Parameter.VAR_KEYWORD
-        ]
-        lines = [inspect.cleandoc(method.__doc__ or ""), "", "Parameters", "----------"]
-        for name in own_flags(kind):
-            field = kind.model_fields[name]
-            hint = keywords.__annotations__[name]
-            value = field.get_default(call_default_factory=True)
-            default = default_in_words(kind, name) or value
-            default_text = (
-                _InWords(default) if name in kind.defaults_elsewhere else value
-            )
-            parameters.append(
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=default_text,
-                    annotation=hint,
-                ),
-            )
-            lines += [f"{name} : {inspect.formatannotation(hint)}, default: {default}"]
-            lines += [f"    {field.description}"]
-        method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        method.__doc__ = "\n".join(lines)
-        return method
-
-    return documented
 
 
 class Run:
@@ -346,7 +293,7 @@ class Run:
         run = self.directory
         return {name: result_of(run, stage, name) for name in run.records_of(stage)}
 
-    @_with_options(STAGES["prepare"].params, PrepareKeywords)
+    @documented(STAGES["prepare"].params, PrepareKeywords)
     def prepare(
         self,
         *,
@@ -357,7 +304,7 @@ class Run:
         """Convert a data set to arrays."""
         return self._stage("prepare", force, defaults, options)
 
-    @_with_options(STAGES["train"].params, TrainKeywords)
+    @documented(STAGES["train"].params, TrainKeywords)
     def train(
         self,
         *,
@@ -368,7 +315,7 @@ class Run:
         """Train the Keras network."""
         return self._stage("train", force, defaults, options)
 
-    @_with_options(STAGES["parse"].params, ParseKeywords)
+    @documented(STAGES["parse"].params, ParseKeywords)
     def parse(
         self,
         *,
@@ -379,7 +326,7 @@ class Run:
         """Convert and normalise the trained network."""
         return self._stage("parse", force, defaults, options)
 
-    @_with_options(STAGES["simulate"].params, SimulateKeywords)
+    @documented(STAGES["simulate"].params, SimulateKeywords)
     def simulate(
         self,
         *,
@@ -390,7 +337,7 @@ class Run:
         """Simulate the converted network; makes a new simulation."""
         return self._stage("simulate", force, defaults, options)
 
-    @_with_options(STAGES["graph"].params, GraphKeywords)
+    @documented(STAGES["graph"].params, GraphKeywords)
     def graph(
         self,
         *,
@@ -401,7 +348,7 @@ class Run:
         """Write the synapse graph."""
         return self._stage("graph", force, defaults, options)
 
-    @_with_options(STAGES["map"].params, MapKeywords)
+    @documented(STAGES["map"].params, MapKeywords)
     def map(
         self,
         *,
@@ -415,7 +362,7 @@ class Run:
         """
         return self._stage("map", force, defaults, options)
 
-    @_with_options(ExportOptions, ExportKeywords)
+    @documented(ExportOptions, ExportKeywords)
     def export(
         self,
         format: str,

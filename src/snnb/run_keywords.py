@@ -1,7 +1,7 @@
-"""The options of the stages as keywords of `snnb.Run`, for type checkers; written by `make docs`.
+"""Options as keywords of `snnb.Run` and `snnb.api`, for type checkers; written by `make docs`.
 
 Bounds, defaults and help are those of the options' own fields; `help(snnb.Run.train)`
-shows them.
+and `help(snnb.simulate)` show them.
 """
 
 from pathlib import Path
@@ -134,3 +134,49 @@ class ExportKeywords(TypedDict, total=False):
     scheduler: Optional[str]
     map: Optional[str]
     idx64: bool
+
+
+class NirKeywords(TypedDict, total=False):
+    """Options of `snnb.read`."""
+
+    time_step: Optional[float]
+    nir_reset: Literal["value", "subtract", "subtract_delayed"]
+    integration: Literal["euler", "exponential"]
+
+
+class ConversionKeywords(TypedDict, total=False):
+    """Options of `snnb.convert`."""
+
+    percentile: float
+    max_pool: Literal["exact", "average", "toolbox"]
+    rectify_linear: bool
+    exact_clip: bool
+    parser: Literal["own", "toolbox"]
+    batch_size: int
+    calibrate: Optional[int]
+    calibration_samples: Optional[int]
+    firing: Literal["separated", "free"]
+    spike_weight: float
+    weight_bits: Optional[int]
+    threshold_bits: int
+    scale_per: Literal["channel", "layer"]
+    prune: float
+
+
+class SimulationKeywords(TypedDict, total=False):
+    """Options of `snnb.simulate`."""
+
+    engine: Literal["auto", "event", "tensorflow", "toolbox"]
+    duration: int
+    warm_up: int
+    batch_size: int
+    input: Literal["constant", "poisson", "events", "steps"]
+    input_rate: int
+    threshold: float
+    reset: Literal["subtraction", "zero"]
+    initial_potential: float
+    workers: int
+    scheduler: Optional[str]
+    output: Literal["auto", "softmax", "spikes", "membrane"]
+    record_spikes: int
+    seed: int

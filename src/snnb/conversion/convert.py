@@ -6,7 +6,8 @@ or rounded.
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Dict, Iterator, List, Mapping, Optional, TypeVar
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -41,6 +42,7 @@ from snnb.network.converted import ConvertedNetwork
 from snnb.network.fidelity import Change, Fidelity
 from snnb.network.layers import AveragePooling2D, configured
 from snnb.network.network import DROPPED, Network
+from snnb.network.read_network import write_parsed, write_spiking
 from snnb.network.trained import TrainedLayer, TrainedNetwork
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,18 @@ class Conversion(ConvertedNetwork):
     changes: Dict[Change, Network]
     # By population; scale factors in units of the trained network
     calibration: Dict[str, CalibratedLayer]
+
+    def write(self, path: Union[str, Path]) -> None:
+        """Write the network as MODEL_parsed.h5, which Keras and `snnb` read.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        path = Path(path)
+        write_parsed(self.parsed, path, path.stem)
+        if self.spiking is not None or self.network is not self.parsed:
+            write_spiking(self.network, path)
 
 
 def convert(

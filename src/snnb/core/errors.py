@@ -18,6 +18,10 @@ class SnnbError(Exception):
     exit_code = 1
 
 
+class SnnbWarning(UserWarning):
+    """A note on a result: what is unusual, left out or assumed, and what to change."""
+
+
 class UsageError(SnnbError):
     """An option or argument is not valid: an unknown model, a negative duration."""
 

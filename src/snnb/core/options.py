@@ -5,6 +5,7 @@ The command line, `snnb.Run` and the manifest are made from these fields. A fiel
 stale.
 """
 
+import inspect
 import os
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -36,6 +37,7 @@ from typing_extensions import Annotated
 
 from snnb.core.errors import UsageError
 
+F = TypeVar("F", bound=Callable[..., object])
 # numpy's legacy generator, which TensorFlow and the toolbox use, takes 32 bits
 LARGEST_SEED = 2**32 - 1
 MOST = 2**31 - 1
@@ -325,3 +327,61 @@ def _usage_error(kind: Type[Options], wrong: Mapping[str, Any]) -> UsageError:
     # A switch is given without a value
     value = "" if wrong.get("input") is True else f" {wrong.get('input')!r}"
     return UsageError(f"{option}{value}: {str(reason)[:1].lower()}{str(reason)[1:]}")
+
+
+class _DefaultInWords(str):
+    """A default that depends on the run or the samples, in a signature."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+def documented(kind: Type[Options], keywords: type) -> Callable[[F], F]:
+    """Replace `**options` in the signature of a function, and document the options.
+
+    Parameters
+    ----------
+    kind : type
+        Its fields are the options.
+    keywords : type
+        TypedDict of the options of the function, with their types.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        parameters = []
+        for parameter in signature.parameters.values():
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                parameters.append(parameter)
+        lines = []
+        for name, hint in keywords.__annotations__.items():
+            field = kind.model_fields[name]
+            value = field.get_default(call_default_factory=True)
+            default = default_in_words(kind, name) or value
+            if name in kind.defaults_elsewhere:
+                value = _DefaultInWords(default)
+            parameters.append(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=hint
+                )
+            )
+            hint_text = inspect.formatannotation(hint)
+            lines.append(f"{name} : {hint_text}, default: {default}")
+            lines.append(f"    {field.description}")
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        function.__doc__ = _add_parameters(function.__doc__ or "", lines)
+        return function
+
+    return decorate
+
+
+def _add_parameters(docstring: str, lines: Sequence[str]) -> str:
+    """Append lines to the section Parameters of a docstring, which is made if missing."""
+    text = inspect.cleandoc(docstring)
+    head, separator, rest = text.partition("\n\nReturns\n---")
+    if "\nParameters\n----" in head:
+        return "\n".join([head, *lines]) + separator + rest
+    title = ["", "Parameters", "----------"]
+    return "\n".join([head, *title, *lines]) + separator + rest

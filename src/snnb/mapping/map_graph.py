@@ -2,9 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
+
+from typing_extensions import Literal, get_args
 
 from snnb.chips.hardware import Hardware
+from snnb.core.errors import UsageError
 from snnb.core.progress import Progress, silent
 from snnb.graph.synapse_graph import SynapseGraph
 from snnb.mapping.files import Mapping, MappingCost
@@ -22,6 +25,10 @@ from snnb.mapping.time_costs import (
 from snnb.mapping.traffic import MappableNetwork
 from snnb.network.spike_times import SpikeTimes
 
+Method = Literal["auto", "sequential", "groups", "hypergraph"]
+Objective = Literal["spikes", "hops", "energy", "step"]
+DEFAULT_OBJECTIVE: Objective = "spikes"
+
 
 class GivenPartition(NamedTuple):
     """Files of a partition by another program; see `cost_partition`."""
@@ -36,8 +43,8 @@ def map_graph(
     graph: SynapseGraph,
     hardware: Hardware,
     *,
-    method: str = "auto",
-    objective: str = "spikes",
+    method: Method = "auto",
+    objective: Objective = DEFAULT_OBJECTIVE,
     seed: int = 0,
     spike_times: Optional[SpikeTimes] = None,
     given: Optional[GivenPartition] = None,
@@ -64,6 +71,13 @@ def map_graph(
     model, graph_name : str
         Provenance, in the cost.
     """
+    _check_choice("method", method, get_args(Method))
+    _check_choice("objective", objective, get_args(Objective))
+    if objective == "step" and hardware.time_ns is None:
+        raise UsageError(
+            f"objective: {hardware.name} has no time_ns in its description, which step "
+            "requires; give another objective"
+        )
     start_time = time.monotonic()
     network = MappableNetwork.of(graph)
     if given is None:
@@ -86,7 +100,7 @@ def map_graph(
             seed=seed,
             progress=progress,
         )
-        objective = "spikes"
+        objective = DEFAULT_OBJECTIVE
     recording = _RecordedCosts()
     if spike_times is not None:
         recording = _cost_recording(mapped, spike_times, progress)
@@ -102,6 +116,12 @@ def map_graph(
     )
     notes = neuron_notes(network, cost, converted=converted)
     return Mapping.of(mapped, cost, messages=recording.messages, notes=notes)
+
+
+def _check_choice(name: str, value: str, choices: Tuple[str, ...]) -> None:
+    """Raise `UsageError` for a value that is none of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name} {value!r}: give one of {', '.join(choices)}")
 
 
 class _RecordedCosts(NamedTuple):

@@ -130,11 +130,16 @@ class Steps:
     short: bool = False  # whether the recording is shorter than a time step
 
 
+class Lifetime:
+    """Exists as long as samples of a file, or a part of them."""
+
+
 class EventSamples:
     """Samples in a file, or consecutive ones of them; a slice reads some of them.
 
     `shape` is that of the input; `lengths`, int32 (samples,), has the number of time
-    steps after which each sample is silent.
+    steps after which each sample is silent. `has_counts` is whether values are numbers
+    of events, not currents.
     """
 
     def __init__(self, path: Path) -> None:
@@ -148,8 +153,10 @@ class EventSamples:
                 raise DamagedError(path, f"not a file of {FORMAT}, version {VERSION}")
             self.shape = tuple(int(size) for size in file.attrs["shape"])
             self.lengths = whole(file["length"])
+            self.has_counts = file["value"].dtype.kind == "u"
             self._bounds = whole(file["bounds"])
         self._path = path
+        self.lifetime = Lifetime()
 
     def __len__(self) -> int:
         return len(self.lengths)

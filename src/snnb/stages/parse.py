@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from snnb.conversion.conversion_settings import ConversionSettings
-from snnb.conversion.toolbox_config import configuration, require_toolbox, write_changes
+from snnb.conversion.toolbox_config import configuration, write_changes
 from snnb.core.errors import InputError
 from snnb.core.options import option_name
 from snnb.core.progress import Progress, say_nothing, silent
@@ -141,8 +141,8 @@ def _convert(
     options: Mapping[str, object],
     progress: Progress,
 ) -> None:
-    from snnb.conversion.convert import convert, measure_fidelity
-    from snnb.conversion.rewriting import refuse_pooled_input
+    from snnb.conversion.convert import measure_fidelity
+    from snnb.conversion.convert_network import convert_network
     from snnb.model_files.read_model import read_trained
 
     file, preparation = (
@@ -160,22 +160,14 @@ def _convert(
     inputs += ["dataset/x_test.npy", "dataset/y_test.npy"] if measures_loss else []
     with run.stage("parse", params, options, inputs=inputs) as output:
         trained_network, x_norm = read_trained(file), prepare.normalisation_set(run)
-        if params.parser == "toolbox":
-            require_toolbox("--parser toolbox", "--parser own")
-            from snnb.conversion.toolbox import convert_with_toolbox
-
-            result = convert_with_toolbox(trained_network, x_norm, params)
-        else:
-            scale = preparation.pixel_scale
-            result = convert(
-                trained_network,
-                x_norm=x_norm,
-                settings=params,
-                progress=progress,
-                pixel_scale=scale,
-            )
-        if not preparation.unit_pixels:
-            refuse_pooled_input(result.parsed)
+        result = convert_network(
+            trained_network,
+            x_norm,
+            params,
+            pixel_scale=preparation.pixel_scale,
+            unit_pixels=preparation.unit_pixels,
+            progress=progress,
+        )
         write_conversion(result, output.directory, run.model, params)
         fidelity = None
         if measures_loss and result.changes:
@@ -214,15 +206,7 @@ def write_conversion(
     settings: ConversionSettings,
 ) -> None:
     """Write `NAME_parsed.h5`, `config`, `scale_factors.json` and, of a calibration, `calibration.json`."""
-    from snnb.network.read_network import write_parsed, write_spiking
-
-    write_parsed(
-        result.parsed,
-        parsed_path := directory / f"{name}_parsed.h5",
-        f"{name}_parsed",
-    )
-    if result.spiking is not None:
-        write_spiking(result.spiking, parsed_path)
+    result.write(directory / f"{name}_parsed.h5")
     write_changes(
         configuration(name, [settings], dataset_path="../dataset"),
         directory / "config",
