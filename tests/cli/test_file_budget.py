@@ -452,7 +452,7 @@ ROWS = {
     "chunk.h5": (chunk_h5, PARSE, 3, "3,840,000,000 bytes"),
     "linked.nir": (linked_nir, NIR, 3, "4,410,000 values"),
     "texts.nir": (texts_nir, NIR, 3, "bytes of text"),
-    "parameter.nir": (parameter_nir, NIR, 3, "bytes of text"),
+    "parameter.nir": (parameter_nir, NIR, 3, "r that is not a number"),
     "nested.nir": (nested_nir, NIR, 3, "nodes"),
     "diamonds.nir": (diamonds_nir, NIR, 3, "paths"),
     "outer.onnx": (outer_onnx, PARSE, 3, "900,000,000 values"),

@@ -61,6 +61,38 @@ def test_delays_are_projections(tmp_path):
     assert any("62" in note for note in model.notes)
 
 
+def test_the_largest_number_of_64_bits_is_compared_as_it_is(tmp_path):
+    """Float64 has 2**63 for it, which would be too large."""
+    largest = np.array([2**63 - 1], np.uint64)
+    with pytest.raises(InputError, match="8 bits|24 bits|Lava cannot store"):
+        read(tmp_path, DENSE._replace(weight=np.resize(largest, (2, 3))))
+
+
+def test_fractional_delays_are_rounded_down_with_a_note(tmp_path):
+    layer = DENSE._replace(delay=np.array([[0.5, 2.0, 2.9], [1.0, 0.0, 2.0]]))
+    model = read(tmp_path, layer)
+    assert [p.delay for p in model.network.output.projections] == [0, 1, 2]
+    [note] = model.notes
+    assert note.startswith("dense0: 2 weights, biases and delays are not whole")
+
+
+def test_a_projection_for_each_delay_is_drawn_from_the_budget(tmp_path):
+    """A few kilobytes describe 60 delays of two million weights: 60 projections of 8 MB."""
+
+    def change(layers):
+        del layers["0/weight"], layers["0/delay"]
+        layers.create_dataset(
+            "0/weight", (2, 1_000_000), "i1", chunks=(1, 10_000), fillvalue=3
+        )
+        delays = np.resize(np.arange(60), 1_000_000).astype(np.int8)
+        layers.create_dataset("0/delay", data=delays, compression="gzip")
+
+    path = tmp_path / "net.net"
+    with pytest.raises(DamagedError, match="weights of layer 0 for 60 delays"):
+        read(tmp_path, DENSE._replace(delay=np.array([1])), change=change)
+    assert path.stat().st_size < 50_000
+
+
 def test_as_many_delays_as_outputs_are_of_the_outputs(tmp_path):
     square = Layer("dense", (2,), np.array([[3, -4], [1, 2]]), neuron=NEURON)
     network = read(tmp_path, square._replace(delay=np.array([0, 5]))).network
@@ -167,6 +199,22 @@ REFUSED = {
         "exponent",
     ),
     "delays": ([DENSE._replace(delay=np.array([1, 2, 3, 4]))], "delays of shape"),
+    "large weight": (
+        [DENSE._replace(weight=np.array([[1e300, 1, 1], [1, 1, 1]]))],
+        "weight beyond 9,223,372,036,854,775,807",
+    ),
+    "large bias": ([DENSE._replace(bias=np.array([1e300, 0]))], "bias beyond"),
+    "bias of 2^63": ([DENSE._replace(bias=np.array([2.0**63, 0]))], "bias beyond"),
+    "large delay": ([DENSE._replace(delay=np.array([1e300]))], "delay beyond"),
+    "unsigned delay": (
+        [DENSE._replace(delay=np.array([2**63], np.uint64))],
+        "delay beyond",
+    ),
+    "boolean bias": ([DENSE._replace(bias=np.array([True, False]))], "not numbers"),
+    "boolean stride": (
+        [IMAGE, CONVOLUTION._replace(stride=np.array([True, True]))],
+        "not numbers",
+    ),
     "infinite delay": ([DENSE._replace(delay=np.array([np.inf]))], "not numbers"),
     "two axes": ([DENSE._replace(shape=(2, 1))], "1 or 3 lengths"),
     "half a unit": ([DENSE._replace(shape=(2.5,))], "1 or 3 lengths"),

@@ -223,6 +223,7 @@ def whole(dataset: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     """
     if isinstance(dataset, np.ndarray):
         return dataset
+    refuse_group(dataset)
     shape, dtype = dataset.shape, dataset.dtype
     _draw(dataset, math.prod(shape or ()))
     if dtype.kind == "O" and shape and h5py.check_dtype(vlen=dtype) is not None:
@@ -232,9 +233,18 @@ def whole(dataset: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
 
 def read_rows(dataset: h5py.Dataset, first_row: int, stop: int) -> np.ndarray:
     """Read the rows of a dataset from `first_row` to `stop`, after drawing their bytes."""
+    refuse_group(dataset)
     rows = max(0, min(stop, len(dataset)) - first_row)
     _draw(dataset, rows * math.prod(dataset.shape[1:]))
     return dataset[first_row:stop]
+
+
+def refuse_group(item: Union[h5py.Group, h5py.Dataset]) -> None:
+    """Raise `DamagedError` if an object of a file is a group in place of an array."""
+    if not isinstance(item, h5py.Dataset):
+        raise DamagedError(
+            budget_of(item).path, f"{item.name} is a group, not an array"
+        )
 
 
 def _draw(dataset: h5py.Dataset, number: int) -> None:
@@ -282,6 +292,7 @@ def mapped_array(dataset: Union[h5py.Dataset, np.ndarray]) -> np.ndarray:
     """Return a dataset, read-only and valid after its file is closed; mapped into memory unless it is compressed."""
     if isinstance(dataset, np.ndarray):
         return dataset
+    refuse_group(dataset)
     offset, descriptor = dataset.id.get_offset(), dataset.file.id.get_vfd_handle()
     if offset is None:  # in chunks, or empty
         return whole(dataset)

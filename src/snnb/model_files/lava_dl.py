@@ -31,6 +31,7 @@ from snnb.model_files.lava_file import (
     FLATTEN,
     FULL_DECAY,
     INPUT,
+    LONGEST_DELAY,
     LavaLayer,
     read_layers,
 )
@@ -58,8 +59,6 @@ from snnb.network.network import (
 )
 from snnb.network.network import INPUT as INPUT_VOLUME
 from snnb.network.neuron import FRACTION, SUM_LIMIT, Neuron
-
-LONGEST_DELAY = 62  # time steps; Lava shortens longer delays to it
 
 
 def read_lava_dl(path: Path, samples: Optional[Shape] = None) -> SpikingModel:
@@ -424,8 +423,8 @@ class _Builder:
         """Note how many numbers of a layer in the file are not whole."""
         if layer.truncated_values:
             self._notes.append(
-                f"{layer.name}: {layer.truncated_values:,} weights and biases are not "
-                "whole numbers; Lava truncates them"
+                f"{layer.name}: {layer.truncated_values:,} weights, biases and delays "
+                "are not whole numbers; they are rounded towards 0, as in Lava"
             )
 
 

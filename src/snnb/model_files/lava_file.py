@@ -32,6 +32,10 @@ LARGEST_BIAS = 2**15 - 1  # in magnitude: 16 bits with the sign
 LARGEST_THRESHOLD = 2**17
 # In magnitude, of a convolution: float32 holds all whole numbers up to it
 LARGEST_WEIGHT = 2**24
+LONGEST_DELAY = 62  # time steps; Lava shortens longer delays to it
+LARGEST_NUMBER = 2**63 - 1  # in magnitude, of int64
+COPIES_BYTES = 64  # of a number of an array: its copies in int64 and float64
+KERNEL_BYTES = 4  # of a weight in the projection of each delay: float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +80,8 @@ class LavaLayer:
     padding: Tuple[int, int] = (0, 0)
     dilation: Tuple[int, int] = (1, 1)
     groups: int = 1
-    # Number of weights and biases in the file that are not whole; they are rounded
-    # towards 0
+    # Number of weights, biases and delays in the file that are not whole; they are
+    # rounded towards 0
     truncated_values: int = 0
 
     @property
@@ -207,6 +211,12 @@ class _LayerReader:
         weight = weight.reshape(units, -1)
         if self._kind == DENSE:
             delay = self._delays(*weight.shape)
+            num_delays = np.unique(np.minimum(delay, LONGEST_DELAY)).size
+            budget_of(self._group).draw(
+                num_delays * weight.size,
+                f"weights of layer {self._number} for {num_delays} delays",
+                KERNEL_BYTES,
+            )
             return self._layer((units,), neuron, weight, delay=delay)
         if neuron is None:
             raise self._refuse("has no neuron")
@@ -231,7 +241,7 @@ class _LayerReader:
             raise self._refuse(f"has neurons of type {kind}; {listing} are read")
         if "gradedSpike" in group and np.any(whole(group["gradedSpike"])):
             raise self._refuse("has graded spikes; spikes of 1 are read")
-        if "refDelay" in group and np.any(whole(group["refDelay"]) != 1):
+        if "refDelay" in group and np.any(self._numbers(group, "refDelay") != 1):
             raise self._refuse("has a refDelay other than 1")
         return LavaNeuron(
             i_decay=self._parameter(group, "iDecay", 0, FULL_DECAY),
@@ -249,7 +259,7 @@ class _LayerReader:
         """Return a parameter of the neurons, see `LavaNeuron`."""
         if name not in group:
             raise self._refuse(f"has neurons without {name}")
-        values = np.asarray(whole(group[name]))
+        values = self._numbers(group, name)
         is_inside = (values >= lowest) & (values <= highest)
         if not values.size or not is_inside.all() or (values % 1).any():
             raise self._refuse(
@@ -262,7 +272,7 @@ class _LayerReader:
         """Return the shape of the output, of one or three axes."""
         if "shape" not in self._group:
             raise self._refuse("has no shape")
-        lengths = np.ravel(whole(self._group["shape"]))
+        lengths = self._numbers(self._group, "shape").ravel()
         is_length = (lengths >= 1) & (lengths % 1 == 0)
         if len(lengths) not in (1, 3) or not is_length.all():
             raise self._refuse(
@@ -295,29 +305,47 @@ class _LayerReader:
         """
         if name not in self._group:
             return None
-        dataset = self._group[name]
-        if isinstance(dataset, h5py.Group):
+        if isinstance(self._group[name], h5py.Group):
             raise self._refuse(f"has a complex {name}")
-        values = np.asarray(whole(dataset))
-        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise self._refuse(f"has {name} with values that are not numbers")
+        return self._truncate(self._numbers(self._group, name))
+
+    def _truncate(self, values: np.ndarray) -> np.ndarray:
+        """Return numbers rounded towards 0, int64, and count those that this changes."""
+        if values.dtype.kind != "f":
+            return values.astype(np.int64)
         whole_values = np.trunc(values)
         self._truncated_values += int((whole_values != values).sum())
         return whole_values.astype(np.int64)
 
+    def _numbers(self, group: h5py.Group, name: str) -> np.ndarray:
+        """Return an array of integers or floats that int64 can represent.
+
+        Draw the memory for its copies.
+        """
+        values = np.asarray(whole(group[name]))
+        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+            raise self._refuse(f"has {name} with values that are not numbers")
+        # The next float64 above LARGEST_NUMBER is 2 ** 63
+        if values.dtype.kind == "f":
+            is_beyond = np.abs(values) >= float(LARGEST_NUMBER)
+        else:
+            is_beyond = values > LARGEST_NUMBER
+        if is_beyond.any():
+            raise self._refuse(f"has {name} beyond {LARGEST_NUMBER:,}, of 64 bits")
+        budget_of(group).draw(values.size, f"numbers of {name}", COPIES_BYTES)
+        return values
+
     def _delays(self, units: int, inputs: int) -> np.ndarray:
-        """Return the delays of a dense layer, rounded down, see `LavaLayer`.
+        """Return the delays of a dense layer, see `LavaLayer`; they are rounded down.
 
         As many delays as units are those of its outputs, also if it has as many inputs.
         """
         if "delay" not in self._group:
             return np.zeros((), np.int64)
-        values = np.asarray(whole(self._group["delay"]))
+        values = self._numbers(self._group, "delay")
         if np.any(values < 0):
             raise self._refuse("has negative delays")
-        if not np.isfinite(values).all():
-            raise self._refuse("has delays that are not numbers")
-        delay = values.astype(np.int64)
+        delay = self._truncate(values)
         if delay.size == 1:
             return delay.reshape(())
         if delay.ndim == 1 and delay.size == units:
@@ -338,7 +366,7 @@ class _LayerReader:
         """
         if name not in self._group:
             return default, default
-        values = np.asarray(whole(self._group[name])).ravel()
+        values = self._numbers(self._group, name).ravel()
         if values.size not in (1, 2) or np.any(values % 1) or np.any(values < default):
             raise self._refuse(f"has {name} {values.tolist()}")
         rows, columns = np.resize(values, 2).astype(int).tolist()

@@ -41,6 +41,9 @@ PARAMETERS: Mapping[str, Tuple[str, ...]] = {
     "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
+# Parameters that may be a text: `same` or `valid`
+TEXTS = ("padding",)
+LARGEST_NUMBER = 2**53  # of a shape, stride or delay: float64 has all up to it
 GRAPH = "NIRGraph"
 IDENTITY = "identity"  # type here of the inputs and outputs of nested graphs
 Edge = Tuple[str, str]  # names of its source and its target
@@ -71,9 +74,11 @@ class NirNode:
         A single number in the file holds for all axes.
         """
         values = self.parameters[name].ravel()
-        is_number = values.dtype.kind in "iuf"
-        fits = is_number and values.size in (1, length)
-        if not fits or (values != np.floor(values)).any():
+        fits = values.dtype.kind in "iuf" and values.size in (1, length)
+        if fits:
+            is_whole = (values == np.floor(values)) & (values <= LARGEST_NUMBER)
+            fits = bool(is_whole.all())
+        if not fits:
             numbers = ", ".join(map(str, values[:4].tolist())) or "of no number"
             raise self.refuse(
                 f"has {name} {numbers}: it must be {length} whole numbers"
@@ -181,8 +186,13 @@ class _FlatGraph:
         # By name in this graph, the node that an edge to or from it leads to
         self._entries: Dict[str, str] = {}
         self._exits: Dict[str, str] = {}
-        for name, item in group["nodes"].items():
+        nodes = group.get("nodes")
+        if not isinstance(nodes, h5py.Group):
+            raise NotReadError(f"has a graph without a group of nodes: {group.name}")
+        for name, item in nodes.items():
             self._budget.draw_steps(1, "nodes")
+            if not isinstance(item, h5py.Group):
+                raise NotReadError(f"node {prefix}{name} is an array, not a group")
             kind = _text(item, "type")
             if kind == GRAPH:
                 self._add_graph(name, item)
@@ -269,7 +279,9 @@ def _node(name: str, kind: str, group: h5py.Group) -> NirNode:
     for key, item in group.items():
         if key == "type" or not isinstance(item, h5py.Dataset) or item.shape is None:
             continue
-        is_number = item.dtype.kind in "biuf"
+        is_number = item.dtype.kind in "iuf"
+        if not is_number and key not in TEXTS:
+            raise node.refuse(f"has {key} that is not a number")
         values = np.asarray(whole(item) if is_number else _text(group, key))
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise node.refuse(f"has {key} with values that are not finite")

@@ -13,7 +13,13 @@ import numpy as np
 from snnb.core.machine import require_memory
 from snnb.model_files.channels_first import fit_samples, volume_of
 from snnb.model_files.kinds import NirSettings
-from snnb.model_files.nir_file import PARAMETERS, NirGraph, NirNode, describe_shape
+from snnb.model_files.nir_file import (
+    LARGEST_NUMBER,
+    PARAMETERS,
+    NirGraph,
+    NirNode,
+    describe_shape,
+)
 from snnb.model_files.nir_linear import (
     ElementwiseMap,
     LinearMap,
@@ -210,11 +216,13 @@ class NirPaths:
         steps = np.round(ratio)
         rounding = np.abs(ratio - steps)
         is_wrong = (rounding > LARGEST_ROUNDING * np.maximum(steps, 1)) | (delay < 0)
+        is_wrong |= steps > LARGEST_NUMBER
         if is_wrong.any():
             wrong_delay = delay[is_wrong][0]
             raise node.refuse(
                 f"has a delay of {wrong_delay:g}, {wrong_delay / step_length:g} time "
-                "steps: give a whole number of them"
+                "steps: give a whole number of them, at most "
+                f"{LARGEST_NUMBER:,}"
             )
         return steps.astype(int)
 
@@ -296,11 +304,11 @@ def sample_shape(node: NirNode, samples: Optional[Shape]) -> Tuple[int, int, int
 
 def _declared_shape(node: NirNode) -> Shape:
     """Return the NIR shape that an input node declares."""
-    lengths = np.atleast_1d(node.parameters["shape"]).astype(int)
-    shape = tuple(lengths.tolist())
-    if not 1 <= len(shape) <= 3 or min(shape) < 1:
-        raise node.refuse(
-            f"has the shape {describe_shape(shape)}: give units, channels × steps, or "
-            "channels × rows × columns"
-        )
+    axes = node.parameters["shape"].size
+    forms = "give units, channels × steps, or channels × rows × columns"
+    if not 1 <= axes <= 3:
+        raise node.refuse(f"has a shape of {axes:,} numbers: {forms}")
+    shape = node.whole_numbers("shape", axes)
+    if min(shape) < 1:
+        raise node.refuse(f"has the shape {describe_shape(shape)}: {forms}")
     return shape

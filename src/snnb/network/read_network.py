@@ -482,6 +482,18 @@ def _read_keras_layers(path: Path, file: h5py.Group) -> List[StoredLayer]:
         for stored_name in array_names(group):
             # `LAYER/kernel:0`, `LAYER/depthwise_kernel:0`, `LAYER/bias:0`
             key = stored_name.rsplit("/", 1)[-1].split(":")[0]
-            arrays[key] = whole(group[stored_name]).astype(np.float32, copy=False)
+            arrays[key] = _read_weights(path, group[stored_name])
         layers.append(StoredLayer(name, kind, entry["config"], inputs, arrays))
     return layers
+
+
+def _read_weights(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """Return an array of weights as float32, all finite."""
+    values = whole(dataset)
+    if values.dtype.kind not in "fiu":
+        raise DamagedError(path, f"{dataset.name} is not an array of numbers")
+    with np.errstate(over="ignore"):
+        weights = values.astype(np.float32, copy=False)
+    if not np.isfinite(weights).all():
+        raise DamagedError(path, f"{dataset.name} has values beyond float32, or NaN")
+    return weights
