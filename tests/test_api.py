@@ -35,7 +35,8 @@ for array in (*activity.counts.counts.values(), mapping.core, mapping.place):
 """
 
 
-PAGE = Path(__file__).parents[1] / "docs/api.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/api.md"
 
 
 @pytest.mark.filterwarnings("ignore::snnb.SnnbWarning")
@@ -50,6 +51,23 @@ def test_the_example_of_the_page_prints_what_the_page_shows(
     exec(program, {})
     assert capsys.readouterr().out == output
     assert [path.name for path in tmp_path.iterdir()] == ["digits_net.onnx"]
+
+
+@pytest.mark.filterwarnings("ignore::snnb.SnnbWarning")
+@pytest.mark.parametrize("name", ["docs/python.md", "examples/in_memory.py"])
+def test_programs_in_memory_write_no_file(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / name).read_text()
+    if name.endswith(".md"):
+        text = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[0]
+    names = {}
+    exec(text, names)
+    assert names["activity"].accuracy > 0.95
+    hops, energy = (
+        line for line in capsys.readouterr().out.splitlines() if line[0] in "he"
+    )
+    assert float(hops.split()[-2]) <= float(energy.split()[-2])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

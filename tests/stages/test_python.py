@@ -36,7 +36,12 @@ PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 SECTIONS = re.split(r"^##? ", PAGE, flags=re.MULTILINE)[1:]
 # Sections that simulate, or read records of the first simulation of the page.
-SIMULATED = ("snnb from Python", "Accuracy over dur", "Comparing percentiles")
+SIMULATED = (
+    "snnb from Python",
+    "A run directory",
+    "Accuracy over dur",
+    "Comparing percentiles",
+)
 
 
 @pytest.fixture(scope="module")
