@@ -40,6 +40,8 @@ from snnb.core.errors import (
 )
 
 BLOCK = 1 << 20
+# Of files that are read as text: manifests, documents, descriptions
+MAX_TEXT_BYTES = 64_000_000
 MAKE_SPACE = "free space or choose another disk, then run the command again"
 ADVICE = {
     errno.ENOSPC: f"the disk is full; {MAKE_SPACE}",
@@ -74,6 +76,23 @@ def refuse_special(path: Path) -> None:
 def read_bytes(path: Path) -> bytes:
     """Read a file; raise `DamagedError` for a pipe, socket or device."""
     refuse_special(path)
+    return path.read_bytes()
+
+
+def read_text_bytes(path: Path) -> bytes:
+    """Read a file of text.
+
+    Raise `DamagedError` for a pipe, socket or device, and before reading for a file of
+    more than `MAX_TEXT_BYTES`.
+    """
+    refuse_special(path)
+    size = path.stat().st_size
+    if size > MAX_TEXT_BYTES:
+        raise DamagedError(
+            path,
+            f"has {size:,} bytes; a file of text has at most {MAX_TEXT_BYTES:,}, so "
+            "snnb did not write it: move it away",
+        )
     return path.read_bytes()
 
 

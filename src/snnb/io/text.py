@@ -37,7 +37,7 @@ from snnb.core.machine import require_memory
 from snnb.core.options import STRICT
 from snnb.core.quantities import number
 from snnb.io.faults import faults_in_words
-from snnb.io.files import read_bytes, refuse_special
+from snnb.io.files import read_text_bytes, refuse_special
 from snnb.version import __version__
 
 GZIP = b"\x1f\x8b"  # begin of a file
@@ -59,8 +59,11 @@ JsonValue = Any
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8; raise `DamagedError` if the file is not UTF-8, or a pipe, socket or device."""
-    return decoded(read_bytes(path), path)
+    """Read a text file in UTF-8.
+
+    Raise `DamagedError` if the file is not UTF-8, and the errors of `read_text_bytes`.
+    """
+    return decoded(read_text_bytes(path), path)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ from snnb.io.files import (
     raise_on_full_disk,
     refuse_foreign,
     refuse_link,
+    refuse_special,
     remove,
     remove_partial,
     sync_directory,
@@ -108,6 +109,7 @@ def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
     `UpstreamError` without `wait`. Raise `UsageError` instead of waiting for this
     thread or for a process that has started this one.
     """
+    refuse_special(directory / LOCK)
     try:
         descriptor = os.open(
             str(directory / LOCK),

@@ -15,7 +15,7 @@ from typing import Dict, List, Optional
 from pydantic import Field, ValidationError
 
 from snnb.core.errors import InputError
-from snnb.io.files import read_bytes, sync_directory
+from snnb.io.files import read_text_bytes, sync_directory
 from snnb.io.text import Document
 
 NAME = ".journal.json"
@@ -82,6 +82,6 @@ def read_journal(run: Path) -> Optional[Journal]:
     if not is_journal(run / NAME):
         return None
     try:
-        return Journal.model_validate_json(read_bytes(run / NAME))
+        return Journal.model_validate_json(read_text_bytes(run / NAME))
     except ValidationError:
         return None

@@ -53,7 +53,12 @@ from snnb.core.options import Options, changes_result, field_type
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import Key, Value, View, values
 from snnb.io.faults import faults_in_words
-from snnb.io.files import read_bytes, refuse_special, sha256_of, write_text_atomically
+from snnb.io.files import (
+    read_text_bytes,
+    refuse_special,
+    sha256_of,
+    write_text_atomically,
+)
 from snnb.io.text import Document, parse_yaml, read_text
 from snnb.version import __version__
 
@@ -350,7 +355,7 @@ def sealed(lines: str) -> str:
 
 def seal_of(path: Path) -> bytes:
     """Return the last line of a manifest, which is another one after each change."""
-    return read_bytes(path).rpartition(SEAL.encode())[2]
+    return read_text_bytes(path).rpartition(SEAL.encode())[2]
 
 
 def refuse_unsealed(text: str, path: Path) -> None:
@@ -386,8 +391,11 @@ class HashMemory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.remembered: Dict[str, Tuple[Stamp, str]] = {}
-        with suppress(OSError, ValueError, DamagedError):  # it is made again
-            self.remembered = _REMEMBERED.validate_json(read_bytes(directory / HASHES))
+        path = directory / HASHES
+        if path.is_file():
+            content = read_text_bytes(path)
+            with suppress(ValueError):  # it is made again
+                self.remembered = _REMEMBERED.validate_json(content)
         self._computed: Set[str] = set()
 
     def sha256(self, path: str) -> Optional[str]:
