@@ -19,7 +19,7 @@ from snnb.simulation.settings import SimulationSettings, refuse_unsuitable
 from snnb.simulation.simulate import simulate
 from snnb.simulation.statistics import SimulationStatistics
 from snnb.training.keras_model import write_model
-from tests.simulation.alike import run_engine, simulate_case, spike_trains
+from tests.simulation.alike import model_of, run_engine, simulate_case, spike_trains
 
 Input = keras.Input
 Model = keras.Model
@@ -325,3 +325,22 @@ def test_without_labels_only_the_accuracy_is_missing(trained_case, tmp_path):
     assert counts.recording == labelled_result.counts.recording
     for name, rates in labelled_result.counts.rates.items():
         np.testing.assert_array_equal(counts.rates[name], rates)
+
+
+def test_a_network_that_reproduces_its_input_alone_has_the_same_error(
+    trained_case, tmp_path
+):
+    """Without the network that it was converted from, only the error of that one is missing."""
+    x = layers.Input((8, 8, 1))
+    model = Model(x, layers.Dense(64, activation="relu")(layers.Flatten()(x)))
+    model.set_weights([np.eye(64) * 0.5, np.zeros(64)])
+    write_model(model, tmp_path / "copy_parsed.h5")
+    converted = model_of(tmp_path / "copy_parsed.h5")
+    compared_result, result = (
+        simulate(network, trained_case.x, settings=SETTINGS, reconstructs=True)
+        for network in (converted, converted.network)
+    )
+    assert compared_result.statistics.ann_mean_squared_error is not None
+    assert result.statistics.ann_mean_squared_error is None
+    error = result.statistics.snn_mean_squared_error
+    assert error == compared_result.statistics.snn_mean_squared_error > 0

@@ -4,7 +4,15 @@ import tempfile
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    List,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 from typing_extensions import Literal
@@ -35,7 +43,7 @@ from snnb.network.converted import ConvertedNetwork
 from snnb.network.event_samples import EventSamples
 from snnb.network.read_network import read_network
 from snnb.network.spike_counts import SUMS
-from snnb.network.spike_times import SPIKE_TIMES
+from snnb.network.spike_times import SpikeTimes
 from snnb.results.export import (
     SAMPLES,
     chosen_graph,
@@ -294,19 +302,24 @@ def _expected(
     single = (
         samples <= n_recorded or samples < available or simulation.input == "poisson"
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        times = folder / SPIKE_TIMES
-        if single and samples > n_recorded:
-            say(
-                f"crosscheck: simulates the first {samples} of {available} samples "
-                "again, to obtain spike times"
-            )
-            with extra_named(f"crosscheck --samples {samples}"):
-                times = simulate_again(run, stamp, samples, Path(scratch), progress)
-        inputs = inputs_of(run, times, simulation, graph.inputs[0], (samples, duration))
-        if single:
-            spikes = _spikes_of(times.parent, graph, simulation.first_sample, samples)
-            return Expectation(duration, first_counted_step, inputs, spikes)
+    recorded_spikes: Dict[str, np.ndarray] = {}
+    if single and samples > n_recorded:
+        say(
+            f"crosscheck: simulates the first {samples} of {available} samples "
+            "again, to obtain spike times"
+        )
+        with extra_named(f"crosscheck --samples {samples}"):
+            spike_times = simulate_again(run, stamp, samples, progress)
+            recorded_spikes = dict(spike_times.spikes)
+    elif single:
+        recorded_spikes = read_spikes(folder)
+    shape = samples, duration
+    inputs = inputs_of(run, recorded_spikes, simulation, graph.inputs[0], shape)
+    if single:
+        spikes = _number_spikes(
+            recorded_spikes, graph, simulation.first_sample, samples
+        )
+        return Expectation(duration, first_counted_step, inputs, spikes)
     names = [p.name for p in graph.layers]
     sums = load_archive(folder / SUMS, names=names, must=names)
     return Expectation(
@@ -317,14 +330,16 @@ def _expected(
     )
 
 
-def _spikes_of(
-    folder: Path, graph: SynapseGraph, first_sample: int, samples: int
+def _number_spikes(
+    recorded_spikes: Dict[str, np.ndarray],
+    graph: SynapseGraph,
+    first_sample: int,
+    samples: int,
 ) -> Dict[str, np.ndarray]:
-    """Read the spikes of some samples, by population: rows of sample, neuron, step.
+    """Return the spikes of some samples, by population: rows of sample, neuron, step.
 
     The samples are numbered from 0.
     """
-    recorded_spikes = read_spikes(folder)
     spikes = {}
     for population in graph.populations:
         rows = np.empty((0, 3), np.int64)
@@ -340,10 +355,9 @@ def simulate_again(
     run: RunDirectory,
     stamp: str,
     samples: int,
-    target: Path,
     progress: Progress = silent,
-) -> Path:
-    """Simulate the first samples of a simulation again with its options; return `spike_times.npz` in `target`."""
+) -> SpikeTimes:
+    """Simulate the first samples of a simulation again with its options; return their spikes."""
     record = recorded(run, simulation.STAGE, stamp)
     assert record is not None
     if record.details.engine == "toolbox":
@@ -364,8 +378,7 @@ def simulate_again(
         run, ConvertedNetwork.of(network), settings, progress
     )
     assert result.spike_times is not None
-    result.spike_times.write(target / SPIKE_TIMES)
-    return target / SPIKE_TIMES
+    return result.spike_times
 
 
 @dataclass(frozen=True)
@@ -385,7 +398,7 @@ class StepInputs:
 
 def inputs_of(
     run: RunDirectory,
-    spike_times: Path,
+    recorded_spikes: Dict[str, np.ndarray],
     simulation: Simulated,
     population: "GraphPopulation",
     shape: Tuple[int, int],
@@ -393,7 +406,7 @@ def inputs_of(
     """Return the input of the first samples of a simulation, given the numbers of samples and time steps as `shape`.
 
     A constant input is float64 of float32, shape (samples, inputs). Poisson spikes,
-    which are read from `spike_times`, are bool, shape (samples, inputs, steps). Numbers
+    which are among `recorded_spikes`, are bool, shape (samples, inputs, steps). Numbers
     of events and currents of each step are read when they are used. Raise `InputError`
     if the samples have changed.
     """
@@ -414,7 +427,7 @@ def inputs_of(
             EventSamples(path).part(slice(first_sample, first_sample + samples)), steps
         )
     if simulation.input == "poisson":
-        rows = read_spikes(spike_times.parent)[population.name] - [first_sample, 0, 0]
+        rows = recorded_spikes[population.name] - [first_sample, 0, 0]
         spikes = np.zeros((samples, population.size, steps), bool)
         spikes[tuple(rows[rows[:, 0] < samples].T)] = True
         return spikes

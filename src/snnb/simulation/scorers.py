@@ -167,7 +167,7 @@ class Reconstruction:
         readout: Optional[np.ndarray],
     ) -> QualitySums:
         """See `Scorer`."""
-        assert ann is not None
+        ann_error = None if ann is None else self._error(ann * self._analogue_scale)
         readout_error = None
         if readout is not None:
             steps = len(self._errors)
@@ -175,7 +175,7 @@ class Reconstruction:
             readout_error = self._error(mean)
         return QualitySums(
             by_step=np.array(self._errors),
-            ann=self._error(ann * self._analogue_scale),
+            ann=ann_error,
             readout=readout_error,
         )
 

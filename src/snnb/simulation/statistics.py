@@ -401,13 +401,13 @@ def _errors(totals: Totals) -> Dict[str, JsonValue]:
     """Return the fields that differ for a network that reproduces its input."""
     samples = totals.samples
     quality = totals.quality
-    assert quality.ann is not None
+    ann_error = None if quality.ann is None else quality.ann / samples
     by_step = (quality.by_step / samples).tolist()
     readout_error = None
     if quality.readout is not None:
         readout_error = quality.readout / samples
     return {
-        "ann_mean_squared_error": quality.ann / samples,
+        "ann_mean_squared_error": ann_error,
         "snn_mean_squared_error": by_step[-1],
         "snn_mean_squared_error_by_timestep": by_step,
         "readout_mean_squared_error": readout_error,
