@@ -1,5 +1,6 @@
 """Each operator of ONNX that is read, as onnxruntime computes it; and what of it is refused, by name and opset."""
 
+import random
 import re
 
 import numpy as np
@@ -15,6 +16,7 @@ from snnb.model_files.keras_files import write_keras_h5
 from snnb.model_files.onnx_model import outputs_of_file, read_onnx
 from snnb.model_files.onnx_operators import OPERATORS
 from snnb.model_files.read_model import read_trained
+from tests.cli.test_file_budget import measure_resources
 from tests.model_files.conftest import assert_refused, outputs
 
 RANDOM = np.random.default_rng(5)
@@ -354,6 +356,11 @@ def test_a_model_with_channels_last_moves_them_itself(tmp_path):
     )
 
 
+def test_operators_may_have_the_name_of_onnxs_domain(tmp_path):
+    operator = node("Conv", "x,w,b", domain="ai.onnx")
+    compare(written(tmp_path / "net.onnx", [operator], **CONV), (3, 9, 8))
+
+
 @pytest.mark.parametrize("opset", [9, 11, 13, 15, 18, 19, 20, 21])
 def test_what_changed_between_the_opsets(tmp_path, opset):
     axes = {"axes": [2, 3]} if opset < 18 else {}
@@ -424,6 +431,46 @@ REFUSED = {
         {"w": CONV["w"], "b": numbers(5)},
         r"its bias has the shape \(5,\)",
     ),
+    "no group": (
+        [node("Conv", "x,w", group=0)],
+        CONV,
+        r"net.onnx: operator Conv \(.*\): its group is 0, not a number from 1 on",
+    ),
+    "no transposed group": (
+        [node("ConvTranspose", "x,w", group=0)],
+        {"w": numbers(3, 4, 3, 3)},
+        r"net.onnx: operator ConvTranspose \(.*\): its group is 0, not a number",
+    ),
+    "an unknown auto_pad": (
+        [node("Conv", "x,w", auto_pad="BOGUS")],
+        CONV,
+        "its auto_pad is 'BOGUS', not one of NOTSET, SAME_UPPER, SAME_LOWER, VALID",
+    ),
+    "an unknown transposed auto_pad": (
+        [node("ConvTranspose", "x,w", auto_pad="BOGUS")],
+        {"w": numbers(3, 4, 3, 3)},
+        "its auto_pad is 'BOGUS'",
+    ),
+    "two paddings": (
+        [node("Conv", "x,w", auto_pad="SAME_UPPER", **ROUND)],
+        CONV,
+        "it has pads and auto_pad SAME_UPPER: omit one of them",
+    ),
+    "an attribute of another operator": (
+        [node("Conv", "x,w", output_padding=[1, 1])],
+        CONV,
+        "Unrecognized attribute: output_padding for operator Conv",
+    ),
+    "an attribute of a later opset": (
+        [node("Reshape", "x,s", allowzero=1)],
+        {"s": ints(-1, 216)},
+        "Unrecognized attribute: allowzero for operator Reshape",
+    ),
+    "too many inputs": (
+        [node("Relu", "x,w")],
+        CONV,
+        "has input size 2 not in range",
+    ),
     "a kernel too large": (
         [node("Conv", "x,w")],
         {"w": numbers(4, 3, 9, 9)},
@@ -485,7 +532,7 @@ REFUSED = {
     ),
     "training": (
         [node("BatchNormalization", "x,scale,shift,mean,var", training_mode=1)],
-        BN,
+        {**BN, "opset": 15},
         "export after model.eval",
     ),
     "softmax inside": (
@@ -556,6 +603,91 @@ def test_torch_pads_before_an_average_in_ceil_mode(tmp_path):
 def test_what_is_not_read_is_named(tmp_path, nodes, constants, message):
     path = written(tmp_path / "net.onnx", nodes, **constants)
     assert not re.search("docs/|TensorFlow", assert_refused(path, message))
+
+
+def attributes_of(proto):
+    return onnx.defs.get_schema(proto.op_type, 13, "").attributes
+
+
+OTHER_ATTRIBUTES = {"axis": 1, "alpha": 0.5, "pads": [1, 1, 1, 1], "mode": "constant"}
+
+
+def add_an_unknown_attribute(draw, proto):
+    names = sorted(set(OTHER_ATTRIBUTES) - set(attributes_of(proto)))
+    name = draw.choice([*names, "unknown"])
+    value = OTHER_ATTRIBUTES.get(name, 1)
+    proto.attribute.append(onnx.helper.make_attribute(name, value))
+
+
+def change_the_type_of_an_attribute(draw, proto):
+    name = draw.choice(sorted(attributes_of(proto)))
+    kept = [attribute for attribute in proto.attribute if attribute.name != name]
+    del proto.attribute[:]
+    number = onnx.helper.make_attribute(name, [1.5, 2.5])
+    proto.attribute.extend([*kept, number])
+
+
+def repeat_an_attribute(draw, proto):
+    proto.attribute.append(draw.choice(list(proto.attribute)))
+
+
+def add_inputs(draw, proto):
+    most_inputs = onnx.defs.get_schema(proto.op_type, 13, "").max_input
+    read = list(proto.input)
+    proto.input.extend(read[:1] * (most_inputs + draw.randint(1, 3) - len(read)))
+
+
+def remove_the_inputs(draw, proto):
+    del proto.input[:]
+
+
+def choose_another_padding(draw, proto):
+    kept = [
+        attribute
+        for attribute in proto.attribute
+        if attribute.name not in ("auto_pad", "pads")
+    ]
+    del proto.attribute[:]
+    mode = draw.choice(["BOGUS", "same_upper", "SAME", "0", "NOTSET,VALID"])
+    proto.attribute.extend([*kept, onnx.helper.make_attribute("auto_pad", mode)])
+
+
+def pad_twice(draw, proto):
+    choose_another_padding(draw, proto)
+    proto.attribute[-1].s = draw.choice([b"SAME_UPPER", b"SAME_LOWER", b"VALID"])
+    pads = [draw.randint(0, 2) for _ in range(4)]
+    proto.attribute.append(onnx.helper.make_attribute("pads", pads))
+
+
+FAULTS = {
+    add_an_unknown_attribute: lambda proto: True,
+    change_the_type_of_an_attribute: attributes_of,
+    repeat_an_attribute: lambda proto: proto.attribute,
+    add_inputs: lambda proto: proto.op_type not in ("Concat", "Sum"),
+    remove_the_inputs: lambda proto: proto.op_type != "Constant",
+    choose_another_padding: lambda proto: "auto_pad" in attributes_of(proto),
+    pad_twice: lambda proto: proto.op_type in ("Conv", "ConvTranspose"),
+}
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_model_that_onnxruntime_refuses_is_refused(tmp_path, seed):
+    draw = random.Random(seed)
+    fault = draw.choice(list(FAULTS))
+    models = [
+        (nodes, constants)
+        for nodes, constants in MODELS.values()
+        if any(map(FAULTS[fault], nodes))
+    ]
+    nodes, constants = draw.choice(models)
+    nodes = [onnx.NodeProto.FromString(one.SerializeToString()) for one in nodes]
+    proto = draw.choice([one for one in nodes if FAULTS[fault](one)])
+    fault(draw, proto)
+    path = written(tmp_path / "net.onnx", nodes, **constants)
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with measure_resources():
+        assert_refused(path, f"net.onnx: .*operator {proto.op_type}")
 
 
 @pytest.mark.parametrize("weight", [1e39, np.inf, np.nan])

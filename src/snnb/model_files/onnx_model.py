@@ -278,7 +278,9 @@ def _node(node: onnx.NodeProto, number: int, opset: int) -> OnnxNode:
         attributes[attribute.name] = tuple(value) if isinstance(value, list) else value
     # Protobuf until 3.20 returns bytes if a text is not UTF-8.
     kind = str(node.op_type)
-    if node.domain not in DOMAINS:
+    if node.domain in DOMAINS:
+        node.domain = ""  # the only name that onnx's definitions have
+    else:
         kind = f"{node.domain}.{node.op_type}"
     return OnnxNode(
         kind,
@@ -385,6 +387,7 @@ def _read_operator(
             raise NotReadError(
                 f"it takes {name!r}, which no preceding operator outputs"
             )
+    _check_node(node)
     inputs = [values[name] for name in node.inputs]
     if not any(isinstance(operand, OnnxValue) for operand in inputs):
         return _compute_constant(node, inputs, layers.budget)
@@ -479,20 +482,30 @@ def _infer_type(
     return output_types[node.outputs[0]].tensor_type
 
 
-def _find_fault(
-    node: OnnxNode,
-    inputs: Sequence[Operand],
-    batch: Optional[int],
-) -> Optional[str]:
-    """Return the fault of an operator's attributes or inputs, by ONNX's definition.
+def _check_node(node: OnnxNode) -> None:
+    """Raise `NotReadError` if an operator is not as ONNX's definition says.
 
-    None without any: the error that led here is then one of this package.
+    The definition has the attributes with their types, and the number of inputs.
     """
     context = onnx.checker.C.CheckerContext()
     context.ir_version = onnx.IR_VERSION
     context.opset_imports = {"": node.opset}
     try:
         onnx.checker.check_node(node.proto, context)
+    except RAISED_BY_ONNX as error:
+        raise NotReadError(first_line(error)) from error
+
+
+def _find_fault(
+    node: OnnxNode,
+    inputs: Sequence[Operand],
+    batch: Optional[int],
+) -> Optional[str]:
+    """Return the fault of an operator's inputs, by ONNX's definition.
+
+    None without any: the error that led here is then one of this package.
+    """
+    try:
         _infer_type(node, inputs, batch)
     except Exception as error:  # of any type
         return first_line(error)

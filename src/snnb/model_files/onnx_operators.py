@@ -33,6 +33,7 @@ CHANNEL_BYTES = 100  # of the weights of a batch normalisation, while it is made
 LARGEST_BOUND = 1e30  # of a clipping: above it, there is none
 FLOAT_TYPES = (1, 10, 11, 16)  # numbers of ONNX's floating-point types
 NO_PADS = ((0, 0), (0, 0))
+PADDING_MODES = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")  # of `auto_pad`
 
 
 class PoolingWindows(NamedTuple):
@@ -61,12 +62,22 @@ def _pair(node: OnnxNode, name: str) -> Tuple[int, int]:
     return numbers[0], numbers[1]
 
 
+def _padding_mode(node: OnnxNode) -> str:
+    """Return the `auto_pad` of an operator, one of `PADDING_MODES`."""
+    mode = node.get("auto_pad", "NOTSET")
+    if mode not in PADDING_MODES:
+        raise NotReadError(
+            f"its auto_pad is {mode!r}, not one of {', '.join(PADDING_MODES)}"
+        )
+    return mode
+
+
 def _read_pads(node: OnnxNode, same: Pads) -> Pads:
     """Return the padding of an operator; `same` is TensorFlow's padding of this name.
 
     ONNX's `SAME_LOWER` has the larger half at the beginning.
     """
-    automatic = node.get("auto_pad", "NOTSET")
+    automatic = _padding_mode(node)
     if automatic == "SAME_UPPER":
         return same
     if automatic == "SAME_LOWER":
@@ -104,13 +115,19 @@ def _read_kernel(call: OperatorCall) -> KernelOperands:
     weights = call.constant(1, "kernel").astype(np.float32)
     if weights.ndim != 4:
         raise NotReadError(f"it has a kernel of shape {weights.shape}")
+    groups = node.get("group", 1)
+    if groups < 1:
+        raise NotReadError(f"its group is {groups}, not a number from 1 on")
+    mode = _padding_mode(node)
+    if mode != "NOTSET" and "pads" in node.attributes:
+        raise NotReadError(f"it has pads and auto_pad {mode}: omit one of them")
     rows, columns = weights.shape[2:]
     operands = KernelOperands(
         weights=weights,
         size=(rows, columns),
         strides=_pair(node, "strides"),
         dilations=_pair(node, "dilations"),
-        groups=node.get("group", 1),
+        groups=groups,
     )
     if node.get("kernel_shape", operands.size) != operands.size:
         raise operands.refuse(call.picture)
@@ -183,7 +200,7 @@ def _read_cuts(
     this shape, or the stride times the length of the input, and an odd row or column is
     cut at the end with `SAME_UPPER`, else at the beginning.
     """
-    automatic = node.get("auto_pad", "NOTSET")
+    automatic = _padding_mode(node)
     lengths = node.get("output_shape", ())
     has_same_pads = automatic in ("SAME_UPPER", "SAME_LOWER")
     if not lengths and not has_same_pads:
