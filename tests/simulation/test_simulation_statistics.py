@@ -130,7 +130,7 @@ def _statistics(network, spikes_per_step):
     quality = QualitySums(np.zeros(len(spikes_per_step)), 0, None)
     return rate_statistics(
         network,
-        Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}),
+        Totals(1, counts, quality, np.tile(late, (len(counts), 1)), {}, []),
         len(spikes_per_step),
     )
 
@@ -168,7 +168,7 @@ def test_shares_of_silent_and_saturated_neurons(branched_case):
     flat[: first_population.size // 4], flat[first_population.size // 2 :] = 0, 20
     found_statistics = rate_statistics(
         branched_case.network,
-        Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}),
+        Totals(2, counts, QualitySums(np.zeros(1), 0, None), None, {}, []),
         10,
     )
     assert found_statistics["silent_neurons"][first_population.name] == 0.25
