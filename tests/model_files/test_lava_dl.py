@@ -205,6 +205,28 @@ REFUSED = {
     ),
     "large bias": ([DENSE._replace(bias=np.array([1e300, 0]))], "bias beyond"),
     "bias of 2^63": ([DENSE._replace(bias=np.array([2.0**63, 0]))], "bias beyond"),
+    "bias of -2^63": (
+        [DENSE._replace(bias=np.array([-(2**63), 0], np.int64))],
+        "bias beyond",
+    ),
+    "dense weight of -2^63": (
+        [DENSE._replace(weight=np.full((2, 3), -(2**63), np.int64))],
+        "weight beyond",
+    ),
+    "convolution weight of -2^63": (
+        [IMAGE, CONVOLUTION._replace(weight=np.full((2, 3, 2, 2), -(2**63), np.int64))],
+        "weight beyond",
+    ),
+    "input weight of -2^63": (
+        [
+            IMAGE._replace(
+                weight=np.array([-(2**63)], np.int64),
+                bias=np.zeros(1),
+                neuron=NEURON,
+            ),
+        ],
+        "weight beyond",
+    ),
     "large delay": ([DENSE._replace(delay=np.array([1e300]))], "delay beyond"),
     "unsigned delay": (
         [DENSE._replace(delay=np.array([2**63], np.uint64))],
@@ -239,6 +261,28 @@ REFUSED = {
         "never spikes",
     ),
     "no neurons": ([IMAGE], "no layer with neurons"),
+    "large input": (
+        [
+            IMAGE._replace(
+                shape=(1, 100_000, 100_000),
+                weight=np.array([40]),
+                bias=np.zeros(1),
+                neuron=NEURON,
+            ),
+        ],
+        "values in the output of layer 0",
+    ),
+    "large output": (
+        [IMAGE, CONVOLUTION._replace(shape=(2, 60_003, 60_003), padding=(30_000,))],
+        "values in the output of layer 1",
+    ),
+    "large padding": (
+        [
+            IMAGE,
+            CONVOLUTION._replace(shape=(2, 2, 2), stride=(10**18,), padding=(10**18,)),
+        ],
+        "values in the padded input of layer 1",
+    ),
     "late input": ([DENSE, Layer("input", (2,))], "not the first layer"),
 }
 

@@ -36,6 +36,7 @@ LONGEST_DELAY = 62  # time steps; Lava shortens longer delays to it
 LARGEST_NUMBER = 2**63 - 1  # in magnitude, of int64
 COPIES_BYTES = 64  # of a number of an array: its copies in int64 and float64
 KERNEL_BYTES = 4  # of a weight in the projection of each delay: float32
+VOLUME_BYTES = 16  # of a value of a volume: its number and its neuron's bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +152,7 @@ class _LayerReader:
         delay: Optional[np.ndarray] = None,
     ) -> LavaLayer:
         """Return the layer, after its weights were read and counted."""
+        self._draw_volume(shape, "output")
         return LavaLayer(
             number=self._number,
             kind=self._kind,
@@ -201,7 +203,23 @@ class _LayerReader:
         shape = self._shape()
         if len(shape) != 3:
             raise self._refuse(f"has the shape {shape}: it must have 3 axes")
-        return self._layer(shape, neuron, weight)
+        layer = self._layer(shape, neuron, weight)
+        window_spans = []
+        for axis in (0, 1):
+            kernel_span = layer.dilation[axis] * (weight.shape[2 + axis] - 1) + 1
+            stride_span = layer.stride[axis] * (shape[1 + axis] - 1)
+            window_spans.append(stride_span + kernel_span)
+        channels = weight.shape[1] * layer.groups
+        self._draw_volume((channels, *window_spans), "padded input")
+        return layer
+
+    def _draw_volume(self, shape: Shape, name: str) -> None:
+        """Draw the memory for a volume of the layer from the budget of the file."""
+        budget_of(self._group).draw(
+            math.prod(shape),
+            f"values in the {name} of layer {self._number}",
+            VOLUME_BYTES,
+        )
 
     def _dense(self, neuron: Optional[LavaNeuron]) -> LavaLayer:
         units = math.prod(self._shape())
@@ -328,8 +346,8 @@ class _LayerReader:
         # The next float64 above LARGEST_NUMBER is 2 ** 63
         if values.dtype.kind == "f":
             is_beyond = np.abs(values) >= float(LARGEST_NUMBER)
-        else:
-            is_beyond = values > LARGEST_NUMBER
+        else:  # int64 has -2 ** 63, whose magnitude it does not have
+            is_beyond = (values > LARGEST_NUMBER) | (values < -LARGEST_NUMBER)
         if is_beyond.any():
             raise self._refuse(f"has {name} beyond {LARGEST_NUMBER:,}, of 64 bits")
         budget_of(group).draw(values.size, f"numbers of {name}", COPIES_BYTES)
