@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -224,6 +225,14 @@ def read_keys(model):
             'time_ns.barrier.1: "x" is not a number;',
         ),
         (
+            {"time_ns": {"router": 1, "link": 1, "barrier": {}}},
+            "time_ns.barrier: a mapping is not a number and too few entries",
+        ),
+        (
+            {"time_ns": {"router": 1, "link": 1, "barrier": {True: 2.0}}},
+            "time_ns.barrier: a mapping is not a number",
+        ),
+        (
             {"time_ns": {"router": 1, "link": 1, "barrier": {1.5: 2, 3: -1}}},
             "time_ns.barrier.1.5: 1.5 is not an integer; time_ns.barrier.3: -1 is below 0;",
         ),
@@ -263,10 +272,52 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, changes, message):
         ("- 1\n- 2\n", "it holds no keys"),
         ("a: [", r"not valid YAML \(line 2"),
         ("1: 2\n", "1: a key that is not text"),
+        ("mesh: [1:30, 2]\n", "line 1: 1:30 is a number in base 60 in YAML 1.1"),
+        ("? [1, 2]\n: 3\n", "not valid YAML"),
+        ("a: 2026-13-45\n", "a number, date or key that YAML does not allow"),
     ],
 )
 def test_no_such_yaml(tmp_path, text, message):
     path = tmp_path / "chip.yml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
+        read_hardware(str(path))
+
+
+def places_in(value, place=()):
+    """Yield the keys and indices of all values in a document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*place, key)
+        if isinstance(item, (dict, list)):
+            yield from places_in(item, (*place, key))
+
+
+def test_fifty_damaged_descriptions_are_refused_by_name(tmp_path):
+    """No value of a description may be true, negative, a mapping of x, or NaN."""
+    damages = (True, -1, {"x": 1}, float("nan"), [[]])
+    cases = []
+    for name in ("loihi", "loihi_32_chips", "speck2f", "truenorth"):
+        content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
+        places = list(places_in(content))
+        cases += [(name, place, damage) for place in places for damage in damages]
+    for number, (name, place, damage) in enumerate(Random(0).sample(cases, 50)):
+        content = yaml.safe_load((DESCRIPTIONS / f"{name}.yaml").read_text())
+        parent = content
+        for key in place[:-1]:
+            parent = parent[key]
+        parent[place[-1]] = damage
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        with pytest.raises(InputError, match=str(path)) as error_info:
+            read_hardware(str(path))
+        assert error_info.value.exit_code == 3
+        for word in ("Error", "NoneType", "not supported", "__"):
+            assert word not in str(error_info.value)
+
+
+def test_a_description_of_many_ports_is_refused_unread(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(json.dumps({**CHIP, "input_ports": [[1, 1]] * 300_000}))
+    with pytest.raises(InputError, match="a description of hardware has at most"):
         read_hardware(str(path))

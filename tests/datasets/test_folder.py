@@ -52,6 +52,26 @@ def test_classes_are_the_folders_in_order_with_or_without_a_training_set(
     assert (list(preparation.splits), preparation.sources) == (["test"], [pets])
 
 
+@pytest.mark.parametrize(
+    ("folders", "warned"),
+    [
+        (["5"], "the folder 5 is class 0"),
+        (["0", "1", "10", "2"], "the folder 10 is class 2"),
+        (["0", "1", "2"], None),
+    ],
+)
+def test_folders_named_by_numbers_of_other_classes_are_warned_of(
+    run_prepare, tmp_path, picture, folders, warned
+):
+    for folder in folders:
+        picture(f"numbers/test/{folder}/0.png", RED)
+    preparation = run_prepare(f"folder:{tmp_path}/numbers", shape=(5, 7, 3))[1]
+    if warned is None:
+        assert preparation.warnings == []
+    else:
+        assert preparation.warnings[0].startswith(warned)
+
+
 def test_another_collection_has_another_version(run_prepare, pets, picture):
     first_version = run_prepare(f"folder:{pets}", shape=(5, 7, 3))[1].version
     assert (

@@ -78,9 +78,7 @@ def test_a_branched_network_of_ones_own_goes_through_all_stages(nets, tmp_path, 
     stages = {s["stage"]: s for s in json.loads(result.stdout)["stages"]}
     assert stages["graph"]["details"]["synapses"] == synapses_of_branched(filters=3)
     assert stages["train"]["params"]["settings"] == {"filters": 3}
-    again = snnb(
-        "run", "--run-dir", run, "--set", "filters=2", "--epochs", 3, "--json"
-    )
+    again = snnb("run", "--run-dir", run, "--set", "filters=2", "--epochs", 3, "--json")
     stages = {s["stage"]: s for s in json.loads(again.stdout)["stages"]}
     assert stages["graph"]["details"]["synapses"] == synapses_of_branched(filters=2)
     nets.write_text(NETS.replace("filters=3", "filters=4"))

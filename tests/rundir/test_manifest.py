@@ -99,7 +99,8 @@ def test_what_is_wrong_is_named_in_one_line(stored_run, path, value, message):
         ("run: [", "not valid YAML"),
         ("", "it is empty; restore"),
         ("- run", "it holds list, not a mapping"),
-        ("run: 2026-13-45", "a value that is not valid"),
+        ("run: 2026-13-45", "a number, date or key that YAML does not allow"),
+        ("run: 1:30", "line 1: 1:30 is a number in base 60"),
         ("!!python/object/apply:os.system ['touch /tmp/owned']", "not valid YAML"),
     ],
 )

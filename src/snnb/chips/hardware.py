@@ -55,6 +55,7 @@ Positions = Annotated[Tuple[Position, ...], Field(min_length=1)]
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT)]
 LimitFromZero = Annotated[int, Field(strict=True, ge=0, le=LARGEST_LIMIT)]
 Figure = Annotated[float, Field(strict=True, ge=0, le=1e12)]
+TimesByTiles = Annotated[Dict[Annotated[int, Field(ge=0)], Figure], Field(min_length=1)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
 MOST_LAYER_CORES = 1024
@@ -158,7 +159,7 @@ class TimesNs(EventFigures):
     """Times of events in ns."""
 
     # End of a time step; or by the least number of tiles in use
-    barrier: Union[Figure, Dict[Annotated[int, Field(ge=0)], Figure], None] = None
+    barrier: Union[Figure, TimesByTiles, None] = None
     # Time for which a spike takes a link: a step lasts at least as long as the spikes
     # of its busiest link take, with unicast (the default) or multicast routing
     link_spike: Optional[Figure] = None

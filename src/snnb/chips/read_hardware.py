@@ -15,6 +15,8 @@ from snnb.io.faults import faults_in_words
 from snnb.io.text import load_yaml
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
+# Of a description: several times that of a chip with a failed core in a thousand
+MAX_BYTES = 1_000_000
 ADVICE = "`snnb hardware --show {}` prints a valid description"
 
 
@@ -73,6 +75,12 @@ def read_hardware(name_or_file: str) -> AnyHardware:
         if not path.exists():
             raise InputError(
                 f"{path}: no such file; give a YAML file, or one of {names}",
+            )
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(
+                f"{path} has {size:,} bytes; a description of hardware has at most "
+                f"{MAX_BYTES:,}"
             )
     elif name_or_file not in hardware_names():
         raise UsageError(

@@ -15,10 +15,12 @@ from typing import (
     Callable,
     ClassVar,
     Dict,
+    Hashable,
     List,
     Mapping,
     Optional,
     Sequence,
+    Set,
     Type,
     TypeVar,
     cast,
@@ -31,9 +33,11 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
-from pydantic_core import PydanticUndefined
-from typing_extensions import Annotated
+from pydantic_core import PydanticKnownError, PydanticUndefined
+from typing_extensions import Annotated, get_args
 
 from snnb.core.errors import UsageError
 
@@ -75,10 +79,54 @@ class Flag:
     panel: Optional[str] = None
 
 
-class Options(BaseModel):
-    """Base class of options: typed and immutable; an unknown name is an error."""
+class StrictModel(BaseModel):
+    """Base class of options and documents: immutable, unknown names are errors.
+
+    A boolean is not a number: pydantic would take true for 1.
+    """
 
     model_config = STRICT
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_boolean_numbers(cls, value: object, info: ValidationInfo) -> object:
+        assert info.field_name is not None
+        refuse_boolean_numbers(value, cls.model_fields[info.field_name].annotation)
+        return value
+
+
+def refuse_boolean_numbers(value: object, annotation: object) -> None:
+    """Raise pydantic's error if a boolean stands where the type has only numbers.
+
+    `value` is the value of a field, `annotation` its type. Values of lists and mappings
+    are checked too.
+    """
+    items: Sequence[object] = [value]
+    if isinstance(value, (list, tuple)):
+        items = value
+    elif isinstance(value, dict):
+        items = [*value.keys(), *value.values()]
+    if not any(isinstance(item, bool) for item in items):
+        return
+    types = _types_in(annotation)
+    if types.isdisjoint({bool, Any, object}):
+        if float in types:
+            raise PydanticKnownError("float_type")
+        if int in types:
+            raise PydanticKnownError("int_type")
+
+
+def _types_in(annotation: object) -> Set[object]:
+    """Return a type with the types that it is made of: `List[int]` and `int`."""
+    types = {annotation} if isinstance(annotation, Hashable) else set()
+    for part in get_args(annotation):
+        types |= _types_in(part)
+    return types
+
+
+class Options(StrictModel):
+    """Base class of options: typed and immutable; an unknown name is an error."""
+
     # By field: a description of its default
     defaults_elsewhere: ClassVar[Mapping[str, str]] = {}
 

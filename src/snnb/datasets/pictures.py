@@ -224,6 +224,7 @@ def loaded_by_class(train_folder: Path, test_folder: Path) -> LoadedDataset:
         test,
         listing_version((train, test)),
         [train_folder, test_folder],
+        _number_warnings(classes),
     )
 
 
@@ -264,7 +265,27 @@ def load(where: Path) -> LoadedDataset:
     test = samples_by_class(where / "test", classes)
     # The entire folder is a source, so that adding a training set makes the prepared
     # arrays stale.
-    return LoadedDataset(classes, None, test, listing_version([test]), [where])
+    return LoadedDataset(
+        classes,
+        None,
+        test,
+        listing_version([test]),
+        [where],
+        _number_warnings(classes),
+    )
+
+
+def _number_warnings(classes: Sequence[str]) -> List[str]:
+    """Return a warning if classes whose names are numbers get other numbers."""
+    for number, name in enumerate(classes):
+        if name.isdecimal() and int(name) != number:
+            return [
+                f"the folder {name} is class {number}: classes are numbered from 0 in "
+                "the alphabetical order of all class folders; a trained model whose "
+                "outputs have another order needs a folder for each output, in its "
+                "order"
+            ]
+    return []
 
 
 DATASET = Dataset(SPEC, locate, load)

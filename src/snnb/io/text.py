@@ -26,7 +26,6 @@ from typing import (
 
 import yaml
 from pydantic import (
-    BaseModel,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -34,7 +33,7 @@ from pydantic import (
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import require_memory
-from snnb.core.options import STRICT
+from snnb.core.options import StrictModel
 from snnb.core.quantities import number
 from snnb.io.faults import faults_in_words
 from snnb.io.files import read_text_bytes, refuse_special
@@ -156,7 +155,7 @@ def load_yaml(path: Path) -> JsonValue:
 def parse_yaml(text: str, path: Path) -> JsonValue:
     """Parse the text of a YAML file; for errors see `load_yaml`."""
     try:
-        refuse_deep_yaml(text)
+        refuse_deep_yaml(text, path)
         loader = YAML_LOADER(text)
         node = loader.get_single_node()
         _check_nodes(node, path)
@@ -169,17 +168,17 @@ def parse_yaml(text: str, path: Path) -> JsonValue:
         LookupError,
         AttributeError,
         RecursionError,
-    ) as error:  # of numbers and dates
+    ):  # of PyYAML, whose messages show Python
         raise DamagedError(
-            path, f"holds a value that is not valid ({first_line(error)})"
+            path, "holds a number, date or key that YAML does not allow"
         ) from None
 
 
 def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
-    """Raise `DamagedError` if a mapping has a key twice, or a number is too long.
+    """Raise `DamagedError` for what YAML 1.1 reads otherwise than it is meant.
 
-    YAML would silently use the last value of the key. The time for a number in base 60
-    (1:30) grows with the square of its length.
+    That is a mapping with a key twice, of which YAML uses the last, a number in base 60
+    (1:30 is 90), and a number that is too long to be read in a short time.
     """
     nodes: List[Optional[yaml.Node]] = [root]
     seen: Set[int] = set()
@@ -192,6 +191,12 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
                     path,
                     f"line {line:,}: a number of {length:,} characters; write a "
                     "shorter one",
+                )
+            if ":" in node.value:
+                raise DamagedError(
+                    path,
+                    f"line {line:,}: {node.value} is a number in base 60 in YAML 1.1; "
+                    "write it as a decimal number, or text in quotation marks",
                 )
         if id(node) in seen or not isinstance(node, yaml.CollectionNode):
             continue
@@ -217,8 +222,8 @@ def _check_nodes(root: Optional[yaml.Node], path: Path) -> None:
             keys.add((key.tag, key.value))
 
 
-def refuse_deep_yaml(text: str) -> None:
-    """Raise `ValueError` if YAML is nested more than `DEEPEST` levels deep, or its aliases repeat too many values.
+def refuse_deep_yaml(text: str, path: Path) -> None:
+    """Raise `DamagedError` if YAML is nested too deep, or its aliases repeat too much.
 
     libyaml composes nested values recursively on the stack of C, and a merge (`<<`)
     copies the values of aliases.
@@ -238,15 +243,15 @@ def refuse_deep_yaml(text: str) -> None:
                 n_repeated + sizes.get(event.anchor, 0),
             )
             if n_repeated > MOST_REPEATED:
-                raise ValueError(
-                    f"aliases of YAML repeat more than {MOST_REPEATED:,} values"
+                raise DamagedError(
+                    path, f"aliases of YAML repeat more than {MOST_REPEATED:,} values"
                 )
         elif isinstance(event, yaml.NodeEvent):
             if isinstance(event, yaml.CollectionStartEvent):
                 open_nodes.append((event.anchor, values))
             values, sizes[event.anchor] = values + 1, 1
         if len(open_nodes) > DEEPEST:
-            raise ValueError(f"YAML is nested more than {DEEPEST} levels deep")
+            raise DamagedError(path, f"YAML is nested more than {DEEPEST} levels deep")
 
 
 def invalid_yaml(error: yaml.YAMLError, path: Path) -> DamagedError:
@@ -313,10 +318,8 @@ def is_name(text: str) -> bool:
 T = TypeVar("T", bound="Document")
 
 
-class Document(BaseModel):
-    """An immutable JSON object. A field with a default is omitted if it is None; unknown keys are an error."""
-
-    model_config = STRICT
+class Document(StrictModel):
+    """An immutable JSON object. A field with a default is omitted if it is None."""
 
     @model_serializer(mode="wrap")
     def _omit_absent(
