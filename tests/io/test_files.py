@@ -30,7 +30,7 @@ def test_files_of_others_with_the_name_of_a_leftover_stay(tmp_path):
     for name, owner in (
         ("cccccccc", None),
         ("dddddddd", ""),
-        ("eeeeeeee", "snnb writes x in this directory\n"),
+        ("eeeeeeee", "snnb writes out.txt in this directory, inode 1\n"),
     ):
         folder = tmp_path / f".out.txt.{name}.partial"
         folder.mkdir()

@@ -8,6 +8,9 @@ from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import RunInfo
 from snnb.stages.all import KINDS
 from snnb.stages.prepare import PrepareDetails
+from tests.end_to_end.conftest import snnb
+
+__all__ = ["params", "run", "snnb", "write"]
 
 
 @pytest.fixture

@@ -130,6 +130,6 @@ def test_reading_beside_a_running_stage_says_who_works_there(
     (run.path / ".incomplete-dataset").mkdir()
     write_journal(run.path, Journal(seal="", replaced={"dataset": False}))
     said = []
-    run.settle(said.append)
+    run.say_if_interrupted(said.append)
     assert f"in use by process {child}" in said[0]
     assert (run.path / ".incomplete-dataset").is_dir()

@@ -19,7 +19,7 @@ from snnb.formats.export_options import ExportOptions
 from snnb.io.files import atomic_path
 from snnb.report.write_report import write_report
 from snnb.results.crosscheck import crosscheck
-from snnb.results.export import export_graph, remove_partials, stale_exports
+from snnb.results.export import export_graph, stale_exports
 from snnb.results.verify import verify_run
 from snnb.rundir.manifest import load_manifest, sealed
 from snnb.stages import simulate
@@ -160,22 +160,20 @@ def test_an_option_changes_the_files_of_a_format_or_is_refused(run, tmp_path, fo
                 written(**{name: value})
 
 
-def test_what_killed_exports_have_left_in_the_run_is_removed(run):
+def test_the_next_command_that_writes_removes_what_a_killed_export_left(run):
     stamp = next(iter(run.records_of("graph")))
     folder = run.path / "exports" / stamp
     folder.mkdir(parents=True)
-    for again in (
-        lambda: export_graph(run, "csv"),
-        lambda: Run(path=run.path).remove(f"graphs/{stamp}"),
-    ):
-        child = os.fork()
-        if child == 0:
-            with atomic_path(folder / "mini_network_npz", force=False):
-                os._exit(137)
-        assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
-        (seconds_left,) = folder.glob(".mini_network_npz.*.partial")
-        again()
-        assert not seconds_left.exists()
+    child = os.fork()
+    if child == 0:
+        with atomic_path(folder / "mini_network_npz", force=False):
+            os._exit(137)
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
+    (leftover,) = folder.glob(".mini_network_npz.*.partial")
+    export_graph(run, "csv")  # only reads the run
+    assert leftover.exists()
+    with run.locked():
+        assert not leftover.exists()
 
 
 def test_killed_at_any_file_operation_an_export_has_happened_or_has_not(run, tmp_path):
@@ -218,7 +216,8 @@ def test_exports_at_once_do_not_touch_each_other(run):
     def export_another(*_):
         if not other_threads:
             other_threads.append(export_graph(open_run(run.path), "npz"))
-            remove_partials(run)
+            with open_run(run.path).locked():
+                pass
 
     first_graph = export_graph(open_run(run.path), "csv", progress=export_another)
     names = sorted(path.name for path in first_graph.path.parent.iterdir())

@@ -15,7 +15,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.results.remove import carry_out, plan_removal
 from snnb.results.verify import verify_run
 from snnb.rundir import manifest
-from snnb.rundir.journal import Journal, write_journal
+from snnb.rundir.journal import Journal, inodes_of, write_journal
 from snnb.rundir.manifest import seal_of, sealed
 from snnb.stages.open_run import open_run
 from tests.rundir.test_directory import deaths, failures
@@ -223,26 +223,35 @@ def test_what_no_stage_has_made_is_not_removed(run, kind):
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
-@pytest.mark.parametrize("kind", ["directory", "link"])
+@pytest.mark.parametrize("kind", ["directory", "copy", "link"])
 @pytest.mark.parametrize("is_damaged", [True, False])
 def test_a_leftover_beside_a_recorded_stage_takes_nothing_with_it(
     run, kind, is_committed, is_damaged
 ):
-    """A kill between the commit and the clean-up leaves the old directory; later a picture may be edited."""
-    aside = run.path / ".replaced-train"
-    if kind == "directory":
-        shutil.copytree(run.path / "train", aside)
-    else:
+    """A kill between the commit and the clean-up leaves the old directory; later a picture may be edited.
+
+    A copy of the run has directories with other inodes, and a link is not the run's own.
+    """
+    aside, place = run.path / ".replaced-train", run.path / "train"
+    if kind == "link":
         aside.symlink_to("/etc")
+    else:
+        shutil.copytree(place, aside)
+    inodes = inodes_of([aside, place]) if kind == "directory" else []
     if is_damaged:
         (run.path / "train" / "training_plot.png").write_bytes(b"edited")
     model = (run.path / "train" / "mini_network.h5").read_bytes()
     seal = seal_of(run.path / "manifest.yaml").decode()
-    change = Journal(seal="another" if is_committed else seal, replaced={"train": True})
+    change = Journal(
+        seal="another" if is_committed else seal,
+        replaced={"train": True},
+        inodes=inodes,
+    )
     write_journal(run.path, change)
-    open_run(run.path).settle(print)
+    with open_run(run.path).locked():
+        pass
     assert (run.path / "train" / "mini_network.h5").read_bytes() == model
-    assert not os.path.lexists(aside)
+    assert os.path.lexists(aside) == (kind != "directory")
     was_restored = kind == "directory" and not is_committed
     assert len(verify_run(open_run(run.path)).problems) == (
         is_damaged and not was_restored

@@ -56,9 +56,11 @@ def compare(
     if figure is not None:
         _check_figure_path(figure, force)
     compared_simulations = compare_simulations(simulations)
-    if figure is not None:
-        for path in {simulation.run for simulation in compared_simulations}:
-            refuse_files_of_runs(figure, open_run(path))
+    for path in dict.fromkeys(simulation.run for simulation in compared_simulations):
+        run = open_run(path)
+        run.say_if_interrupted(output.current.say)
+        if figure is not None:
+            refuse_files_of_runs(figure, run)
     rows = [row for row in _rows(compared_simulations) if any(row[1:])]
     if figure is not None:
         _draw(figure, compared_simulations, force)

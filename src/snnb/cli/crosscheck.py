@@ -6,7 +6,7 @@ import typer
 from typing_extensions import Annotated, get_args
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, open_recovered
+from snnb.cli.parameters import ExistingRun, open_existing
 from snnb.cli.tables import table_lines
 from snnb.core.errors import UsageError, VerificationError
 
@@ -63,7 +63,7 @@ def crosscheck(
         )
     from snnb.results import crosscheck as stage
 
-    run = open_recovered(run_dir)
+    run = open_existing(run_dir)
     try:
         with console.bar("crosscheck") as progress:
             check = stage.crosscheck(

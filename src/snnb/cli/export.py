@@ -16,7 +16,7 @@ from snnb.cli.field_options import (
 from snnb.cli.parameters import (
     ExistingRun,
     complete_from,
-    open_recovered,
+    open_existing,
     path_option,
 )
 from snnb.core.options import validated
@@ -67,7 +67,7 @@ def export(
 
     from snnb.results.export import export_graph
 
-    run = open_recovered(run_dir)
+    run = open_existing(run_dir)
     values = options_given(ExportOptions, options, options)
     export_options = validated(ExportOptions, values)
     with console.bar("export") as progress:

@@ -135,11 +135,8 @@ def _switch(*names: str, help: str) -> TyperOption:
     return TyperOption(param_decls=[*names], is_flag=True, default=False, help=help)
 
 
-def open_recovered(run_dir: Optional[Path]) -> "RunDirectory":
-    """Open an existing run and recover it after a killed stage.
-
-    A message says why it cannot be recovered now.
-    """
+def open_existing(run_dir: Optional[Path]) -> "RunDirectory":
+    """Open an existing run; a message says if a command was interrupted there."""
     if run_dir is None:
         raise UsageError(
             "give the directory of a run, as in `snnb status runs/lenet_mnist`",
@@ -147,7 +144,7 @@ def open_recovered(run_dir: Optional[Path]) -> "RunDirectory":
     from snnb.stages.open_run import open_run
 
     run = open_run(run_dir)
-    run.settle(output.current.say)
+    run.say_if_interrupted(output.current.say)
     return run
 
 

@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import Directory, NoWait, open_recovered
+from snnb.cli.parameters import Directory, NoWait, open_existing
 from snnb.core.errors import UsageError
 
 
@@ -46,7 +46,7 @@ def remove(
 
     from snnb.results.remove import Removal, carry_out, plan_removal
 
-    run = open_recovered(directory)
+    run = open_existing(directory)
     removal = plan_removal(run, stamps, with_dependents=with_dependents)
     description = f"{', '.join(removal.removed)} ({decimal(removal.size_bytes)})"
     if not yes:

@@ -7,7 +7,7 @@ import typer
 from typing_extensions import Annotated
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, open_recovered, path_option
+from snnb.cli.parameters import ExistingRun, open_existing, path_option
 
 
 def report(
@@ -32,7 +32,7 @@ def report(
     console = output.current
     from snnb.report.write_report import ReportFile, write_report
 
-    run = open_recovered(run_dir)
+    run = open_existing(run_dir)
     with console.bar("report") as progress:
         path = write_report(
             run,

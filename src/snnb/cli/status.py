@@ -4,7 +4,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, List, Sequence
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, open_recovered
+from snnb.cli.parameters import ExistingRun, open_existing
 from snnb.cli.tables import page_width, table_lines
 from snnb.core.formatting import local_time
 from snnb.core.quantities import legend
@@ -21,7 +21,7 @@ def status(run_dir: ExistingRun = None) -> None:
     from snnb.results.status import status_of
     from snnb.results.sweep_table import TABLE
 
-    run = open_recovered(run_dir)
+    run = open_existing(run_dir)
     simulations = simulations_of(run)
     summary = status_of(run, simulations)
     rows = [["stage", "state", "when", "took"]]

@@ -1,7 +1,7 @@
 """`snnb verify`: compare the hashes of all files with those in the manifest."""
 
 from snnb.cli import output
-from snnb.cli.parameters import ExistingRun, open_recovered
+from snnb.cli.parameters import ExistingRun, open_existing
 from snnb.core.errors import VerificationError
 
 
@@ -10,7 +10,7 @@ def verify(run_dir: ExistingRun = None) -> None:
     console = output.current
     from snnb.results.verify import repairs, verify_run
 
-    run = open_recovered(run_dir)
+    run = open_existing(run_dir)
     with console.bar("verify") as progress:
         check = verify_run(run, progress)
     for note in check.notes:

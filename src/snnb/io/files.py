@@ -4,12 +4,12 @@ A target of `atomic_path` appears under its name only when it is complete. It is
 in a hidden directory next to it, `.NAME.<random>.partial`, and renamed at the end.
 Several processes may write next to each other: each has its own directory.
 
-The file `.owner` in the directory is the record that `snnb` made it. The process holds
-flock(2) on it. A directory with this record that is not locked was left by a killed
-process, and the next process that writes the target removes it. A directory without the
-record is never removed, whatever its name, unless it is empty: then nothing can be
-lost, and a process may have been killed before it wrote the record, or after it removed
-it.
+The file `.owner` in the directory is the record that `snnb` made it, with its inode,
+which a copy does not have. The process holds flock(2) on it. A directory with this
+record that is not locked was left by a killed process, and the next process that writes
+the target removes it. A directory without the record is never removed, whatever its
+name, unless it is empty: then nothing can be lost, and a process may have been killed
+before it wrote the record, or after it removed it.
 
 Several files are replaced as one. `.journal.json` lists the names, and the former files
 are moved aside; its removal is the commit. While it exists, the former files are
@@ -319,7 +319,7 @@ def _own_directory(target: Path) -> Iterator[Path]:
             )
         try:
             owner = (scratch / OWNER).open("xb")
-            owner.write(_record(target.name))
+            owner.write(_record(scratch, target.name))
             owner.flush()
             fcntl.flock(owner, fcntl.LOCK_EX)
         except OSError:
@@ -336,11 +336,10 @@ def _own_directory(target: Path) -> Iterator[Path]:
         _discard(scratch)
 
 
-def _record(target: str) -> bytes:
+def _record(scratch: Path, target: str) -> bytes:
     """Return the content of `.owner` in the temporary directory of a target."""
-    return f"snnb writes {target} in this directory\n".encode(
-        "utf-8", "surrogateescape"
-    )
+    text = f"snnb writes {target} in this directory, inode {scratch.stat().st_ino}\n"
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _remove_partial(folder: Path, target: Optional[str] = None) -> None:
@@ -373,7 +372,7 @@ def _is_leftover(scratch: Path, target: str) -> bool:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # a process holds it
             return False
-        return owner.read(LONGEST_RECORD) == _record(target)
+        return owner.read(LONGEST_RECORD) == _record(scratch, target)
 
 
 LONGEST_RECORD = 4096  # bytes of `.owner`

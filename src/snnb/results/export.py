@@ -1,6 +1,5 @@
 """`export`: write the graph of a run in the format of another program."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, cast
@@ -9,10 +8,10 @@ from snnb.core.errors import ReadOnlyError, UpstreamError, UsageError
 from snnb.core.options import command_words
 from snnb.core.progress import Progress, Say, say_nothing, silent
 from snnb.formats.export_options import ExportOptions
-from snnb.io.files import refuse_existing, refuse_link, remove_partial
+from snnb.io.files import refuse_existing, refuse_link
 from snnb.io.text import read_document
 from snnb.rundir import manifest
-from snnb.rundir.directory import RunDirectory
+from snnb.rundir.directory import EXPORTS, RunDirectory
 from snnb.stages import graph, prepare, simulate
 from snnb.stages import map as mapping_stage
 from snnb.stages.graph import (
@@ -69,7 +68,6 @@ def current_graph(
     return stamp
 
 
-EXPORTS = "exports"  # folder of a run
 # Files of the test samples, of which a run has one
 SAMPLES = ("dataset/x_test.npy", "dataset/x_test.h5")
 
@@ -102,7 +100,6 @@ def export_graph(
     if output is not None:
         refuse_existing(output, force=True)
         refuse_files_of_runs(output, run)
-    remove_partials(run)
     mapping = None if options.map is None else load_mapping(run, options.map, graph)
     graph_stamp = graph if mapping is None else mapping.cost.graph
     stamp = chosen_graph(run, graph_stamp, say, "export")
@@ -307,19 +304,6 @@ def chosen_graph(
         if state.name == directory and state.reason is not None:
             say(f"{command}: this graph is stale: {state.reason}")
     return stamp
-
-
-def remove_partials(run: RunDirectory) -> None:
-    """Remove partial files of killed exports in the run.
-
-    Directories that they were replacing are restored.
-    """
-    folder = run.path / EXPORTS
-    if folder.is_symlink():
-        return
-    for place in folder.glob("*"):
-        if place.is_dir() and not place.is_symlink() and os.access(place, os.W_OK):
-            remove_partial(place)
 
 
 def refuse_files_of_runs(target: Path, run: RunDirectory) -> None:

@@ -7,7 +7,7 @@ from typing import List, Mapping, Sequence, Set
 from snnb.core.errors import UsageError
 from snnb.core.progress import Say, say_nothing
 from snnb.io.text import Document
-from snnb.results.export import exports_of, remove_partials
+from snnb.results.export import exports_of
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import AnyRecord
 
@@ -66,7 +66,6 @@ def carry_out(
     with run.locked(wait=wait, say=say):
         plan_removal(run, removal.removed)
         run.remove(removal.removed, say)
-        remove_partials(run)
 
 
 def _directory_named(run: RunDirectory, name: str) -> str:

@@ -8,7 +8,7 @@ A stage writes into a hidden sibling of its directory (`.incomplete-train`). Whe
 complete, the directory that it replaces is renamed aside (`.replaced-train`), the
 sibling is renamed to its place, and the manifest is written last:
 
-    journal   .journal.json names `train`
+    begin     .incomplete-train/ is made, empty        .journal.json names `train`
     write     .incomplete-train/                       train/ as before
     swap      train/ → .replaced-train/                .incomplete-train/ → train/
     commit    manifest.yaml is replaced
@@ -18,6 +18,9 @@ An error or a kill before the commit undoes everything, one after it undoes noth
 `recover`. A removal deletes directories and then commits; if it is interrupted, the
 next command completes it, since what was deleted cannot be restored. So it frees space
 on a full disk before it writes. Links instead of directories are not followed.
+
+Commands that only read a run recover nothing. A journal may be forged, so nothing is
+deleted but directories whose inodes it has, and nothing is moved over another one.
 """
 
 import errno
@@ -47,7 +50,6 @@ from snnb.core.errors import (
 from snnb.core.options import Options, changes_result
 from snnb.core.progress import Say, say_nothing
 from snnb.io.files import (
-    describe_os_error,
     naming,
     noted,
     noting,
@@ -169,6 +171,22 @@ def _waits_for_this(directory: Path) -> bool:
     return holder["pid"] in [process.pid for process in psutil.Process().parents()]
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether a process holds the lock; nothing is written."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(str(directory / LOCK), flags)
+    except OSError:  # there is none, or it cannot be read
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _acquire(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,6 +198,7 @@ def _acquire(descriptor: int) -> bool:
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have several
 # Allowed in an empty run directory
 HOUSEKEEPING = (LOCK, HASHES, journal.NAME, "lost+found")
+EXPORTS = "exports"  # in a run, with a folder for each graph
 
 
 @dataclass
@@ -375,13 +394,11 @@ class RunDirectory:
         place = self.path / relative
         self._refuse_foreign_files(relative)
         input_records = self._read_inputs(inputs)
-        target = place.with_name(INCOMPLETE + place.name)
         start_time = now_utc()
         clock = time.monotonic()
         reset_peak_memory()
-        output = StageOutput(target)
-        with self._replacing(stage, name):
-            target.mkdir(parents=True)
+        with self._replacing(stage, name) as target:
+            output = StageOutput(target)
             with raise_on_full_disk(target):
                 yield output
             files = sorted(
@@ -430,20 +447,20 @@ class RunDirectory:
         if record == self.record_of(stage):
             return
         self._refuse_foreign_files(relative)
-        place = self.path / relative
-        incomplete = place.with_name(INCOMPLETE + place.name)
-        with self._replacing(stage, None):
+        with self._replacing(stage, None) as incomplete:
             with raise_on_full_disk(self.path):
-                shutil.copytree(str(other.path / relative), str(incomplete))
-            _swap(incomplete, place)
+                source = str(other.path / relative)
+                shutil.copytree(source, str(incomplete), dirs_exist_ok=True)
+            _swap(incomplete, self.path / relative)
             self._save_record(stage, None, record)
 
     @contextmanager
-    def _replacing(self, stage: str, name: Optional[str]) -> Iterator[None]:
+    def _replacing(self, stage: str, name: Optional[str]) -> Iterator[Path]:
         """Replace the directory of a result in the block, whose last step is `_save_record`.
 
-        An error before the manifest is in place undoes everything. One after it undoes
-        nothing, and says that the result stands.
+        Yield the empty directory for the new result. An error before the manifest is in
+        place undoes everything. One after it undoes nothing, and says that the result
+        stands.
         """
         relative = self.directory_of(stage, name)
         place = self.path / relative
@@ -454,12 +471,18 @@ class RunDirectory:
                     f"{sibling} was not written by `snnb` and would be lost; move it "
                     "away",
                 )
-        change = Journal(seal=self._seal(), replaced={relative: place.exists()})
+        incomplete = place.with_name(INCOMPLETE + place.name)
+        incomplete.mkdir(parents=True)
+        change = Journal(
+            seal=self._seal(),
+            replaced={relative: place.exists()},
+            inodes=journal.inodes_of([incomplete, place]),
+        )
         note = f"{relative} is complete and recorded nevertheless"
-        self._begin(stage, change)
         try:
-            with naming(place, hidden=place.with_name(INCOMPLETE + place.name)):
-                yield
+            self._begin(stage, change)
+            with naming(place, hidden=incomplete):
+                yield incomplete
         except BaseException as error:
             with suppress(OSError):  # otherwise the next command recovers
                 self.recover()
@@ -513,30 +536,32 @@ class RunDirectory:
         for relative in directories:
             self._refuse_foreign_files(relative)
         self.hashes.drop_file()
-        change = Journal(seal=self._seal(), removed=list(directories))
+        change = Journal(
+            seal=self._seal(),
+            removed=list(directories),
+            inodes=journal.inodes_of(self.path / name for name in directories),
+        )
         self._begin("remove", change)
         with noting("the next command on this run completes the removal"):
             self.recover(say)
         self.hashes.save()
 
-    def settle(self, say: Say) -> None:
-        """Recover the run, before a command that only reads it, if it is not locked and can be written."""
-        if not os.path.lexists(self.path / journal.NAME):
+    def say_if_interrupted(self, say: Say) -> None:
+        """Say that a command is changing the run, or was interrupted.
+
+        Commands that only read the run call it, since they do not recover.
+        """
+        if not journal.is_journal(self.path / journal.NAME):
             return
-        try:
-            with self.locked(wait=False):
-                return
-        except UpstreamError:
-            holder = holder_of(self.path)
+        if is_locked(self.path):
             say(
-                f"{self.path} is in use by {holder}; the output may describe an "
-                "incomplete stage",
+                f"{self.path} is in use by {holder_of(self.path)}; the output may "
+                "describe an incomplete stage"
             )
-        except (OSError, InputError) as error:
-            reason = describe_os_error(error) if isinstance(error, OSError) else error
+        else:
             say(
-                "a stage was interrupted; the next `snnb` command that may write here "
-                f"restores the run ({reason})",
+                f"{self.path}: a command was interrupted; the next `snnb` command that "
+                "writes here restores the run"
             )
 
     def recover(self, say: Say = say_nothing) -> None:
@@ -548,40 +573,101 @@ class RunDirectory:
         """
         change = journal.read_journal(self.path)
         if change is not None:
-            is_committed = self.is_committed(change)
             for relative, had_result in change.replaced.items():
                 if self._is_result(relative):
-                    _settle(
-                        self.path / relative, had_result, is_committed, relative, say
-                    )
-            # `remove` takes out results of stages that can have several, and nothing
-            # else
-            removable = [
-                relative
-                for relative in change.removed
-                if "/" in relative and self._is_result(relative)
-            ]
-            self._complete_removal(removable)
+                    self._settle(relative, had_result, change, say)
+            self._complete_removal(change)
         journal.remove_journal(self.path)
-        remove_partial(self.path)
+        for folder in (self.path, *self._folders_of_exports()):
+            remove_partial(folder)
         for kind in self.kinds:
-            parent = self.path / kind.directory
-            if (
-                kind.names is not None
-                and parent.is_dir()
-                and not parent.is_symlink()
-                and not any(parent.iterdir())
-            ):
-                parent.rmdir()
+            self._remove_empty(kind)
 
-    def _complete_removal(self, directories: Sequence[str]) -> None:
-        """Delete directories of results, and then their records."""
-        recorded_directories = [
-            relative for relative in directories if relative in self.records()
+    def _settle(
+        self, relative: str, had_result: bool, change: Journal, say: Say
+    ) -> None:
+        """Complete or undo the replacement of a directory, as far as the journal can be believed.
+
+        `had_result` is whether a directory was in the place before the command. It can
+        be interrupted, and be called again.
+        """
+        place = self.path / relative
+        aside = place.with_name(REPLACED + place.name)
+        incomplete = place.with_name(INCOMPLETE + place.name)
+        if self.is_committed(change):
+            if change.is_about(aside):
+                remove(aside)
+        elif not had_result:
+            if change.is_about(place) and relative not in self.records():
+                remove(place)
+                say(f"{relative}: removed (left by an interrupted stage)")
+        elif change.is_about(aside) or self._holds_recorded_files(aside, relative):
+            # Two directories of the command: the one in the place is the new one
+            if change.is_about(aside) and change.is_about(place):
+                remove(place)
+            if not os.path.lexists(place):
+                aside.rename(place)
+                say(f"{relative}: restored to its state before an interrupted command")
+        if change.is_about(incomplete):
+            remove(incomplete)
+            say(f"{incomplete.name}: removed (left by an interrupted stage)")
+        for path in (aside, incomplete):
+            if os.path.lexists(path):
+                say(f"{path} is kept, since this run's commands did not write it")
+
+    def _holds_recorded_files(self, aside: Path, relative: str) -> bool:
+        """Whether a directory has files of the recorded result, and no others."""
+        record = self.records().get(relative)
+        if record is None or aside.is_symlink() or not aside.is_dir():
+            return False
+        names = [file.path[len(relative) + 1 :] for file in record.outputs]
+        try:
+            refuse_foreign(aside, names, error=InputError)
+        except InputError:
+            return False
+        return True
+
+    def _folders_of_exports(self) -> List[Path]:
+        """Return the folders of exports that this process can write; links are not followed."""
+        folder = self.path / EXPORTS
+        if folder.is_symlink():
+            return []
+        return [
+            place
+            for place in folder.glob("*")
+            if place.is_dir() and not place.is_symlink() and os.access(place, os.W_OK)
         ]
-        for relative in recorded_directories:
-            self._refuse_foreign_files(relative)
-            remove(self.path / relative)
+
+    def _remove_empty(self, kind: AnyKind) -> None:
+        """Remove the empty directories of a kind, which a killed stage leaves before it writes the journal."""
+        directory = self.path / kind.directory
+        if kind.names is None:
+            empty_directories = [directory.with_name(INCOMPLETE + directory.name)]
+        elif directory.is_symlink():
+            empty_directories = []
+        else:
+            empty_directories = [*directory.glob(f"{INCOMPLETE}*"), directory]
+        for path in empty_directories:
+            with suppress(OSError):  # it is not there, or not an empty directory
+                path.rmdir()
+
+    def _complete_removal(self, change: Journal) -> None:
+        """Delete directories of results, and then their records.
+
+        `remove` takes out results of stages that can have several, and nothing else.
+        """
+        recorded_directories = []
+        for relative in change.removed:
+            place = self.path / relative
+            if (
+                "/" in relative
+                and self._is_result(relative)
+                and relative in self.records()
+                and (change.is_about(place) or not os.path.lexists(place))
+            ):
+                self._refuse_foreign_files(relative)
+                remove(place)
+                recorded_directories.append(relative)
         if not recorded_directories:
             return
         remaining = {
@@ -606,7 +692,7 @@ class RunDirectory:
     def _is_result(self, relative: str) -> bool:
         """Whether a path, which may come from somebody else, is the directory of a result that is not behind a link."""
         parent, _, name = relative.rpartition("/")
-        if (self.path / parent).is_symlink():
+        if parent and (self.path / parent).is_symlink():
             return False
         for kind in self.kinds:
             if kind.names is None and relative == kind.directory:
@@ -652,34 +738,6 @@ def _swap(incomplete: Path, place: Path) -> None:
         place.rename(place.with_name(REPLACED + place.name))
     incomplete.rename(place)
     sync_directory(place.parent)
-
-
-def _settle(
-    place: Path,
-    had_result: bool,
-    is_committed: bool,
-    relative: str,
-    say: Say,
-) -> None:
-    """Complete or undo the replacement of a directory.
-
-    `had_result` is whether a directory was in the place before the command, and
-    `is_committed` whether the new one is recorded. It can be interrupted, and be called
-    again.
-    """
-    aside = place.with_name(REPLACED + place.name)
-    incomplete = place.with_name(INCOMPLETE + place.name)
-    if not is_committed and not had_result and place.exists():
-        remove(place)
-        say(f"{relative}: removed (left by an interrupted stage)")
-    elif not is_committed and had_result and aside.is_dir() and not aside.is_symlink():
-        remove(place)
-        aside.rename(place)
-        say(f"{relative}: restored to its state before an interrupted command")
-    remove(aside)
-    if os.path.lexists(incomplete):
-        remove(incomplete)
-        say(f"{incomplete.name}: removed (left by an interrupted stage)")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """The journal of a run: which results a command is replacing or removing.
 
-`RUN/.journal.json` is written before a directory is touched, and removed when the
-command is complete. A killed command leaves it, and the next one reads there what to
-undo or to complete. Hidden directories that no journal names are never touched,
-whatever their names.
+`RUN/.journal.json` is written before a result is touched, and removed when the command
+is complete. A killed command leaves it, and the next one that writes reads there what
+to undo or to complete. Hidden directories that no journal names are never touched,
+whatever their names, unless they are empty.
+
+A journal may come from somebody else, together with the run. So it has the inodes of
+the directories that it is about: a copy or an extracted archive has others, and nothing
+is removed there.
 """
 
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional
 
 from pydantic import Field, ValidationError
 
@@ -27,12 +31,24 @@ class Journal(Document):
 
     `seal` is the last line of the manifest before the command; the commit writes
     another one. `replaced` are the directories that are written, each with whether it
-    existed.
+    existed. `inodes` are those of the directories that the command has made, replaces
+    or removes.
     """
 
     seal: str
     replaced: Dict[str, bool] = Field(default_factory=dict)
     removed: List[str] = Field(default_factory=list)
+    inodes: List[int] = Field(default_factory=list)
+
+    def is_about(self, path: Path) -> bool:
+        """Whether a path is one of the directories, under whatever name."""
+        is_directory = path.is_dir() and not path.is_symlink()
+        return is_directory and path.stat().st_ino in self.inodes
+
+
+def inodes_of(paths: Iterable[Path]) -> List[int]:
+    """Return the inodes of those paths that are directories."""
+    return [path.stat().st_ino for path in paths if path.is_dir()]
 
 
 def write_journal(run: Path, journal: Journal) -> None:
