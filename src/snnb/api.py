@@ -162,7 +162,7 @@ def read(
     if pixels is not None:
         raise UsageError("pixels: not for a spiking network; omit it")
     model = read_spiking(file, validated(NirSettings, dict(options)))
-    _warn_all(model.notes)
+    _warn_all(model.warnings)
     return model.network
 
 

@@ -29,7 +29,7 @@ def _in_the_toolbox(path, dataset_path, monkeypatch):
     return update_setup(str(path))
 
 
-FLOAT = {"integer": False, "is_calibrated": False}
+FLOAT = {"is_integer": False, "is_calibrated": False}
 FLOAT.update(has_windows=False, is_pruned=False)
 
 

@@ -282,7 +282,7 @@ def test_without_dask_one_line_says_how_to_get_it(monkeypatch):
         ):
             refuse_unsuitable(
                 settings,
-                integer=False,
+                is_integer=False,
                 is_calibrated=False,
                 has_windows=False,
                 is_pruned=False,

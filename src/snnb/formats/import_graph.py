@@ -81,6 +81,50 @@ class Imported(NamedTuple):
     notes: Tuple[str, ...]
 
 
+def rate_notes(
+    graph: SynapseGraph,
+    path: Optional[Path],
+    *,
+    rates: Sequence[Path] = (),
+    samples: Optional[int] = None,
+    steps: Optional[int] = None,
+) -> List[str]:
+    """Return a note if neurons of an external graph spike more than once per time step.
+
+    Parameters
+    ----------
+    path : Path or None
+        Its file; None if it was made of arrays.
+    rates : sequence of Path
+        Files with its spikes.
+    samples, steps : int, optional
+        As they were given for the spikes.
+    """
+    recording = graph.recording
+    assert recording is not None  # an external graph has spikes, given or assumed
+    max_rate = 0.0
+    for population in graph.populations:
+        if population.coding != "current" and population.rate is not None:
+            max_rate = max(max_rate, float(population.rate.max(initial=0)))
+    if max_rate <= 1:
+        return []
+    names = ("samples", "steps") if path is None else ("--rate-samples", "--rate-steps")
+    given_values = zip(names, (samples, steps))
+    missing_names = [name for name, value in given_values if value is None]
+    remedy = f"correct {' or '.join(names)}"
+    if missing_names:
+        remedy = f"give {' and '.join(missing_names)}"
+    if path is not None and path.suffix == ".h5" and not rates:
+        remedy = "correct num_samples and num_timesteps in the file"
+    elif path is not None:
+        remedy += "; rates must be in spikes per time step, not Hz"
+    return [
+        f"a neuron has {max_rate:,.4g} spikes per time step, more than the possible "
+        f"1; counts are divided by {recording.num_samples:,} samples × "
+        f"{recording.num_timesteps:,} time steps: {remedy}",
+    ]
+
+
 def import_graph(
     path: Path,
     target: Path,

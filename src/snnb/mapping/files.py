@@ -27,7 +27,7 @@ from snnb.mapping.cost import Cost
 from snnb.mapping.limits import least_cores, overfull_cores
 from snnb.mapping.links import RouteLoads, write_links
 from snnb.mapping.map_network import MappedNetwork
-from snnb.mapping.quantities import Baseline, Connectivity, Cores
+from snnb.mapping.quantities import Baseline, Connectivity, Cores, MappingSummary
 from snnb.mapping.routes import Routes, find_routes
 from snnb.mapping.time_costs import Messages, RecordedSteps, StepLoads
 from snnb.mapping.traffic import TrafficSums
@@ -169,6 +169,26 @@ class MappingCost(Cost):
         cores: Set[int] = set()
         cores.update(*self.overfull.values())
         return sorted(cores)
+
+    def summary(self) -> MappingSummary:
+        """Return the figures that the manifest also holds."""
+        by_step = self.by_step
+        return MappingSummary(
+            graph=self.graph,
+            hardware=self.hardware.name,
+            mesh=list(self.hardware.mesh),
+            method=self.method,
+            neurons=self.neurons,
+            overfull_cores=len(self.overfull_cores),
+            cores=self.cores,
+            traffic=self.traffic,
+            routes=self.routes,
+            energy=self.energy,
+            input=self.input,
+            step=self.step,
+            sequential=self.sequential,
+            link_load_peak=None if by_step is None else by_step.link_load_peak,
+        )
 
     def log_lines(self, warnings: Sequence[str]) -> List[str]:
         """Return the lines of the log.

@@ -15,7 +15,7 @@ links from the port of c, the one with the fewest, to c. Quantities of routes th
 the same sum over the neurons i; `InputCost` has this part alone.
 """
 
-from typing import Literal, Optional, Tuple
+from typing import List, Literal, Optional, Tuple, Union
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -287,3 +287,28 @@ class LayerTraffic(Document):
         description="spikes at synapses; a folded pooling passes all spikes of its "
         "windows on, and weights that only fill a kernel up do not count"
     )
+
+
+class MappingSummary(Document):
+    """Figures of a mapping that the manifest also holds: chip, size and cost.
+
+    The parts of the cost are those of `cost.json`. If each layer has a core, they are
+    only `cores`, `traffic` and `core_events_peak`, which neurons on a mesh do not have.
+    """
+
+    graph: str  # stamp
+    hardware: str
+    mesh: Optional[List[int]]  # None: each layer has a core
+    method: str
+    neurons: int
+    overfull_cores: int
+    cores: Union[CoreCost, LayerCores]
+    traffic: Union[TrafficCost, LayerTraffic]
+    routes: Optional[RouteCost] = None
+    energy: Optional[EnergyCost] = None
+    input: Optional[InputCost] = None  # None: no input ports
+    step: Optional[StepCost] = None
+    sequential: Optional[Baseline] = None
+    # None: no spike times were recorded, or the chip is of the other kind
+    link_load_peak: Annotated[Optional[float], LINK_LOAD_PEAK] = None
+    core_events_peak: Annotated[Optional[int], CORE_EVENTS_PEAK] = None

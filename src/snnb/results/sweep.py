@@ -295,8 +295,7 @@ def _chip_cost(
     """Map a simulation onto hardware, a name or file of a description, and return its cost; the mapping is not kept."""
     from snnb.graph.build import build_graph
     from snnb.mapping.layers.assignment import assign_layers
-    from snnb.mapping.map_network import map_network
-    from snnb.mapping.traffic import MappableNetwork
+    from snnb.mapping.map_graph import map_graph
     from snnb.network.read_network import read_network
     from snnb.network.spike_counts import SUMS, SpikeCounts
 
@@ -316,9 +315,7 @@ def _chip_cost(
     with build_graph(network, counts) as graph:
         try:
             with bar("map") as progress:
-                cost = map_network(
-                    MappableNetwork.of(graph), chip, progress=progress
-                ).cost
+                cost = map_graph(graph, chip, progress=progress).cost
         except InputError as error:
             say(f"sweep: {error}")
             return ChipCost(chip=name, note=str(error))

@@ -1,6 +1,6 @@
 """Settings of a simulation."""
 
-from typing import Literal, Optional, TypeVar
+from typing import Dict, Literal, Optional, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -193,13 +193,31 @@ class SimulationSettings(Options):
         return value
 
 
+def defined_by_network(
+    *, is_integer: bool, is_calibrated: bool, trained_spiking: bool
+) -> Dict[str, str]:
+    """Return why options have no effect on a kind of network, by option."""
+    reasons: Dict[str, str] = {}
+    if trained_spiking:
+        reason = "a trained spiking network defines it; omit it"
+        reasons.update(dict.fromkeys(OF_CONVERTED, reason))
+    if is_calibrated:
+        reasons["initial_potential"] = (
+            "a calibrated network defines its initial potentials; omit it"
+        )
+    if is_integer:
+        reasons["threshold"] = "an integer network defines its thresholds; omit it"
+    return reasons
+
+
 def refuse_unsuitable(
     settings: SimulationSettings,
     *,
-    integer: bool,
+    is_integer: bool,
     is_calibrated: bool,
     has_windows: bool,
     is_pruned: bool,
+    trained_spiking: bool = False,
 ) -> None:
     """Raise `UsageError` or `InputError` for settings that are not supported.
 
@@ -207,7 +225,7 @@ def refuse_unsuitable(
     """
     if settings.engine == "toolbox":
         kinds = {
-            "an integer": integer,
+            "an integer": is_integer,
             "a calibrated": is_calibrated,
             "a pruned": is_pruned,
         }
@@ -220,15 +238,14 @@ def refuse_unsuitable(
         require_toolbox("--engine toolbox", "--engine tensorflow or event")
     if settings.scheduler is not None or settings.workers > 1:
         require_dask("--workers" if settings.scheduler is None else "--scheduler")
-    if integer and settings.threshold != 1:
-        raise UsageError(
-            "--threshold: an integer network defines its thresholds; omit it",
-        )
-    if is_calibrated and settings.initial_potential:
-        raise UsageError(
-            "--initial-potential: a calibrated network defines its initial "
-            "potentials; omit it",
-        )
+    reasons = defined_by_network(
+        is_integer=is_integer,
+        is_calibrated=is_calibrated,
+        trained_spiking=trained_spiking,
+    )
+    for name, reason in reasons.items():
+        if getattr(settings, name) != type(settings).model_fields[name].default:
+            raise UsageError(f"--{name.replace('_', '-')}: {reason}")
     if has_windows and settings.warm_up:
         raise UsageError(
             "--warm-up: a population with a firing window has no warm-up; omit it",

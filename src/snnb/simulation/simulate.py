@@ -177,10 +177,11 @@ def simulate(
     labels = np.zeros(len(samples), np.int64) if y is None else y[rows]
     refuse_unsuitable(
         settings,
-        integer=network.rounds_pixels,
+        is_integer=network.rounds_pixels,
         is_calibrated=network.steps is not None,
         has_windows=network.windowed,
         is_pruned=network.zeros is not None,
+        trained_spiking=network.trained_spiking,
     )
     _check(network, x, labels, settings, num_classes, scale)
     if network.windowed:

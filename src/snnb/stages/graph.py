@@ -300,42 +300,15 @@ def import_arrays(
 
 def rate_warnings(graph: "SynapseGraph", params: GraphParams) -> List[str]:
     """Return a warning if neurons of an external graph have more than one spike per time step."""
-    recording, spiking = (
-        graph.recording,
-        [p for p in graph.populations if p.coding != "current"],
+    from snnb.formats.import_graph import rate_notes
+
+    return rate_notes(
+        graph,
+        params.from_file,
+        rates=params.rates or (),
+        samples=params.rate_samples,
+        steps=params.rate_steps,
     )
-    assert recording is not None  # an external graph has spikes, given or assumed
-    max_rate = max(float(p.rate.max(initial=0)) for p in spiking if p.rate is not None)
-    if max_rate <= 1:
-        return []
-    names = (
-        ("samples", "steps")
-        if params.from_file is None
-        else ("--rate-samples", "--rate-steps")
-    )
-    missing_names = [
-        name
-        for name, value in zip(names, (params.rate_samples, params.rate_steps))
-        if value is None
-    ]
-    remedy = (
-        f"give {' and '.join(missing_names)}"
-        if missing_names
-        else f"correct {' or '.join(names)}"
-    )
-    if (
-        params.from_file is not None
-        and params.from_file.suffix == ".h5"
-        and params.rates is None
-    ):
-        remedy = "correct num_samples and num_timesteps in the file"
-    elif params.from_file is not None:
-        remedy += "; rates must be in spikes per time step, not Hz"
-    return [
-        f"a neuron has {max_rate:,.4g} spikes per time step, more than the possible "
-        f"1; counts are divided by {recording.num_samples:,} samples × "
-        f"{recording.num_timesteps:,} time steps: {remedy}",
-    ]
 
 
 def _finish(

@@ -13,7 +13,6 @@ from typing import (
     Mapping,
     Optional,
     Tuple,
-    Union,
 )
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -30,19 +29,7 @@ from snnb.core.errors import InputError, UsageError
 from snnb.core.options import AbsolutePath, Flag, Options, Seed
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import view
-from snnb.mapping.quantities import (
-    CORE_EVENTS_PEAK,
-    LINK_LOAD_PEAK,
-    Baseline,
-    CoreCost,
-    EnergyCost,
-    InputCost,
-    LayerCores,
-    LayerTraffic,
-    RouteCost,
-    StepCost,
-    TrafficCost,
-)
+from snnb.mapping.quantities import MappingSummary
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
 from snnb.rundir.manifest import Record, StageRecord, external_records
@@ -63,7 +50,6 @@ from snnb.stages.train import is_spiking, shown_params
 
 if TYPE_CHECKING:
     from snnb.graph.synapse_graph import SynapseGraph
-    from snnb.mapping.files import MappingCost
     from snnb.mapping.layers.assignment import LayerAssignment
     from snnb.network.network import Network
     from snnb.network.spike_times import SpikeTimes
@@ -175,29 +161,8 @@ class MapParams(Options):
         return split_overfull
 
 
-class MapDetails(Record):
-    """Recorded result of a mapping: graph, hardware, the chosen method, and the cost.
-
-    The parts of the cost are those of `cost.json`. If each layer has a core, they are
-    only `cores`, `traffic` and `core_events_peak`, which neurons on a mesh do not have.
-    """
-
-    graph: str
-    hardware: str
-    mesh: Optional[List[int]]  # None: each layer has a core
-    method: str
-    neurons: int
-    overfull_cores: int
-    cores: Union[CoreCost, LayerCores]
-    traffic: Union[TrafficCost, LayerTraffic]
-    routes: Optional[RouteCost] = None
-    energy: Optional[EnergyCost] = None
-    input: Optional[InputCost] = None  # None: no input ports
-    step: Optional[StepCost] = None
-    sequential: Optional[Baseline] = None
-    # None: no spike times were recorded, or the chip is of the other kind
-    link_load_peak: Annotated[Optional[float], LINK_LOAD_PEAK] = None
-    core_events_peak: Annotated[Optional[int], CORE_EVENTS_PEAK] = None
+class MapDetails(MappingSummary, Record):
+    """Recorded result of a mapping: graph, hardware, the chosen method, and the cost."""
 
 
 SUMMARY = view(
@@ -304,20 +269,9 @@ def _map_layers(
     cost = mapping.cost
     save(plot_layers(cost), output.directory / f"layers.{figures}")
     output.warnings = list(mapping.notes)
-    busiest = cost.busiest_core
-    output.details = MapDetails(
-        graph=stamp,
-        hardware=hardware.name,
-        mesh=None,
-        method="layers",
-        neurons=cost.neurons,
-        overfull_cores=0,
-        cores=cost.cores,
-        traffic=cost.traffic,
-        core_events_peak=None if busiest is None else busiest.core_events_peak,
-    )
+    output.details = MapDetails(**dict(cost.summary()))
     lines = mapping.log_lines()
-    if busiest is None:
+    if cost.busiest_core is None:
         lines.append(UNKNOWN)
     return lines
 
@@ -384,31 +338,11 @@ def _map_neurons(
         notes += graph.rate_warnings(synapse_graph, external.params)
     notes += mapping.notes
     output.warnings = [*mapping.warnings, *notes]
-    output.details = _neuron_details(cost)
+    output.details = MapDetails(**dict(cost.summary()))
     lines = [*cost.log_lines(mapping.warnings), *notes]
     if cost.by_step is None and not is_imported:
         lines.append(UNKNOWN)
     return lines
-
-
-def _neuron_details(cost: "MappingCost") -> MapDetails:
-    """Return the details of a mapping of neurons."""
-    return MapDetails(
-        graph=cost.graph,
-        hardware=cost.hardware.name,
-        mesh=list(cost.hardware.mesh),
-        method=cost.method,
-        neurons=cost.neurons,
-        overfull_cores=len(cost.overfull_cores),
-        cores=cost.cores,
-        traffic=cost.traffic,
-        routes=cost.routes,
-        energy=cost.energy,
-        input=cost.input,
-        step=cost.step,
-        sequential=cost.sequential,
-        link_load_peak=None if cost.by_step is None else cost.by_step.link_load_peak,
-    )
 
 
 def _find_same(run: RunDirectory, params: MapParams) -> Optional[str]:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -15,6 +15,7 @@ from snnb.core.progress import Progress, say_nothing, silent
 from snnb.core.quantities import Quantity, view
 from snnb.io.text import write_json
 from snnb.model_files.kinds import LAVA_DL, NirSettings
+from snnb.model_files.spiking_model import Decaying
 from snnb.network.fidelity import Fidelity
 from snnb.network.quantities import LATENCY, NEURONS, SAMPLE_INTERVAL, SYNAPSES
 from snnb.rundir.directory import RunDirectory
@@ -40,7 +41,6 @@ RESET = (
     "snnTorch)"
 )
 ONLY_NIR = "only for a network in a NIR file"
-Decaying = Literal["potential", "current"]
 # By option: another option without which it has no effect
 NEEDED = {
     "calibration_samples": "calibrate",
@@ -223,8 +223,6 @@ def write_conversion(
 def _read_spiking(
     run: RunDirectory, params: ParseParams, options: Mapping[str, object]
 ) -> None:
-    import numpy as np
-
     from snnb.graph.build import build_graph
     from snnb.model_files.spiking_files import read_spiking
     from snnb.network.read_network import write_spiking
@@ -235,44 +233,12 @@ def _read_spiking(
     ) as output:
         model = read_spiking(run.path / train.trained_file(run), params, samples)
         network = model.network
-        output.warnings += model.notes
+        output.warnings += model.warnings
         write_spiking(network, output.directory / run.parsed_name)
         # In a network with weights of 0, `fan_out` counts each weight of two neurons
         # that several paths connect.
         with build_graph(network) as graph:
             synapses = graph.number_of_edges()
-        decay_factors: Dict[str, Dict[Decaying, Tuple[float, float]]] = {}
-        thresholds: Dict[str, str] = {}
-        for population in network.populations:
-            neuron = population.neuron
-            assert neuron is not None
-            factors = decay_factors[population.name] = {
-                "potential": (
-                    float(np.min(neuron.decay_factor)),
-                    float(np.max(neuron.decay_factor)),
-                ),
-            }
-            if neuron.fixed_point and neuron.is_spiking:
-                thresholds[population.name], _ = neuron.describe()
-            if neuron.current_decay_factor is not None:
-                factors["current"] = (
-                    float(np.min(neuron.current_decay_factor)),
-                    float(np.max(neuron.current_decay_factor)),
-                )
-            if any(low < 0 for low, _ in factors.values()):
-                output.warnings.append(
-                    f"{population.name}: --time-step is longer than a time constant, "
-                    "so that its decay factor is negative; give a shorter one, or "
-                    "--integration exponential",
-                )
-            threshold = float(np.min(neuron.threshold))
-            # The smallest number above a threshold of 0
-            if neuron.is_spiking and threshold <= np.finfo(np.float32).tiny:
-                output.warnings.append(
-                    f"{population.name}: a threshold of {min(threshold, 0):g} is not "
-                    "above 0, the initial potential: neurons spike with little input "
-                    "or none; check v_threshold in the file",
-                )
         is_nir = not network.fixed_point
         if (
             is_nir
@@ -284,8 +250,8 @@ def _read_spiking(
             parser="nir" if is_nir else "lava-dl",
             neurons=network.neurons,
             synapses=synapses,
-            decay_factors=decay_factors,
-            thresholds=thresholds or None,
+            decay_factors=model.decay_factors,
+            thresholds=model.thresholds or None,
             exponents=model.exponents or None,
         )
 

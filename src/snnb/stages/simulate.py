@@ -30,9 +30,9 @@ from snnb.plots.figure_format import (
 from snnb.rundir.directory import STAMP, RunDirectory
 from snnb.rundir.manifest import Record, StageRecord
 from snnb.simulation.settings import (
-    OF_CONVERTED,
     RECORDING,
     SimulationSettings,
+    defined_by_network,
     refuse_unsuitable,
 )
 from snnb.simulation.summary import SimulationSummary
@@ -401,21 +401,17 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         if option_value(STAGE, options, "input") != "poisson":
             reasons["input_rate"] = "only with --input poisson"
         if train.is_spiking(run):
-            reasons.update(
-                dict.fromkeys(
-                    OF_CONVERTED,
-                    "a trained spiking network defines it; omit it",
-                ),
-            )
             reasons["batch_size"] = (
                 "only for the toolbox, which cannot simulate this network; omit it"
             )
-        if parse.is_calibrated(run, options):
-            reasons["initial_potential"] = (
-                "a calibrated network defines its initial potentials; omit it"
+        reasons.update(
+            defined_by_network(
+                is_integer=option_value(parse.STAGE, options, "weight_bits")
+                is not None,
+                is_calibrated=parse.is_calibrated(run, options),
+                trained_spiking=train.is_spiking(run),
             )
-        if option_value(parse.STAGE, options, "weight_bits") is not None:
-            reasons["threshold"] = "an integer network defines its thresholds; omit it"
+        )
         return reasons
 
     def check_before(
@@ -444,7 +440,7 @@ class SimulateStage(Stage[SimulateParams, SimulateDetails]):
         is_calibrated = parse.is_calibrated(run, options)
         refuse_unsuitable(
             SimulationSettings.model_construct(**values),
-            integer=option_value(parse.STAGE, options, "weight_bits") is not None,
+            is_integer=option_value(parse.STAGE, options, "weight_bits") is not None,
             is_calibrated=is_calibrated,
             has_windows=is_calibrated
             and option_value(parse.STAGE, options, "firing") == "separated",

@@ -21,7 +21,12 @@ from snnb.core.quantities import number, rows, units, view
 from snnb.io.text import Document, read_document
 from snnb.mapping.layers.assignment import LayerAssignment, text_table
 from snnb.mapping.layers.core_layer import CoreLayer
-from snnb.mapping.quantities import CORE_EVENTS_PEAK, LayerCores, LayerTraffic
+from snnb.mapping.quantities import (
+    CORE_EVENTS_PEAK,
+    LayerCores,
+    LayerTraffic,
+    MappingSummary,
+)
 from snnb.network.network import Network, Population, Reindexed
 from snnb.network.spike_times import SpikeTimes
 
@@ -186,6 +191,21 @@ class LayerCost(Document):
         if cost.sha256 != cost.checksum():
             raise DamagedError(path, "damaged, its checksum does not match")
         return cost
+
+    def summary(self) -> MappingSummary:
+        """Return the figures that the manifest also holds."""
+        busiest = self.busiest_core
+        return MappingSummary(
+            graph=self.graph,
+            hardware=self.hardware.name,
+            mesh=None,
+            method="layers",
+            neurons=self.neurons,
+            overfull_cores=0,
+            cores=self.cores,
+            traffic=self.traffic,
+            core_events_peak=None if busiest is None else busiest.core_events_peak,
+        )
 
     def log_lines(self, assignment: LayerAssignment) -> List[str]:
         """Return the lines of the log: layers with their memories, and cost."""
