@@ -95,7 +95,7 @@ def test_another_duration_than_that_of_the_calibration_is_the_only_advice(
     (line,) = _advice(network, 0.95, 0.95, 0.95, duration=32)
     assert "points" not in line
     (line,) = _advice(network, 0.95, 0.7, 0.7, coding="spikes", duration=8)
-    assert "parse --calibrate" in line
+    assert "snnb parse RUN --calibrate" in line
     assert "--duration" not in line
 
 
@@ -163,10 +163,10 @@ def test_a_loss_of_the_conversion_names_its_samples(
 
 
 HALF, CALIBRATE = (
-    "start at half the threshold (--initial-potential 0.5)",
-    "calibrate (parse --calibrate)",
+    "start at half the threshold (`snnb simulate RUN --initial-potential 0.5`)",
+    "calibrate (`snnb parse RUN --calibrate 8`)",
 )
-LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
+LONGER = "calibrate for more time steps (`snnb parse RUN --calibrate 16`)"
 
 
 @pytest.mark.parametrize(
@@ -176,11 +176,15 @@ LONGER = "calibrate for more time steps (parse --calibrate, or train --levels)"
         ({"steps": 8}, [LONGER]),
         (
             {"steps": 8, "zeros": DROPPED},
-            [LONGER, "prune fewer weights (parse --prune)"],
+            [LONGER, "prune fewer weights (--prune of parse)"],
         ),
         (
             {"weight_bits": 8},
-            ["round weights to more bits (parse --weight-bits)", HALF, CALIBRATE],
+            [
+                "round weights to more bits (`snnb parse RUN --weight-bits 16`)",
+                HALF,
+                CALIBRATE,
+            ],
         ),
     ],
 )

@@ -161,7 +161,10 @@ def test_max_pooling_that_the_chip_does_not_have_is_printed(tmp_path, snnb):
     said = snnb("map", *options, *mapping).stderr.splitlines()
     (line,) = (line for line in said if "max pooling" in line)
     assert line.startswith("map: 01MaxPooling2D_3x3x2: ")
-    assert "neurons of loihi integrate and fire: `parse --max-pool average`" in line
+    assert (
+        "neurons of loihi integrate and fire: `snnb parse RUN --max-pool average`"
+        in line
+    )
     snnb("parse", *options, "--max-pool", "average")
     snnb("simulate", *options, *simulation)
     assert "max pooling" not in snnb("map", *options, *mapping).stderr

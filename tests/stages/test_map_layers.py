@@ -63,7 +63,7 @@ def test_a_mapping_of_layers_is_recorded_shown_and_reported(run):
     assert pooled_warning.startswith(
         "01AveragePooling2D_4x4x4: pooling neurons of the simulation; speck2f has none and sums"
     )
-    assert "`parse --weight-bits 8`" in bits
+    assert "`snnb parse RUN --weight-bits 8`" in bits
     assert current.startswith("input sends currents: ")
     assert softmax.startswith("04Dense_10: a softmax")
     log = (result.directory / "log.txt").read_text()
@@ -103,9 +103,9 @@ def test_pooling_before_a_dense_layer_is_composed_by_calibration():
     placement = assign_layers(network, speck)
     _, composition_note, bits = layer_notes(network, speck, placement, [])
     assert composition_note.startswith(
-        "out: `parse --calibrate` composes the pooling with the Dense layer"
+        "out: `snnb parse RUN --calibrate 16` composes the pooling with the Dense layer"
     )
-    assert "`parse --weight-bits 8`" in bits
+    assert "`snnb parse RUN --weight-bits 8`" in bits
     assert (
         len(
             list(

@@ -7,6 +7,7 @@ from typing_extensions import Annotated
 
 from snnb.conversion.toolbox_config import ToolboxKey
 from snnb.core.options import Count, Flag, Options
+from snnb.core.recommendation import MAX_CALIBRATED_STEPS, MAX_WEIGHT_BITS
 
 # Panels of the help
 NORMALISATION = "Normalisation and layers"
@@ -62,7 +63,7 @@ class ConversionSettings(Options):
     calibrate: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
         default=None,
         ge=1,
-        le=1000,
+        le=MAX_CALIBRATED_STEPS,
         description="Calibrate for this number of time steps.",
     )
     calibration_samples: Annotated[Optional[int], Flag(panel=FEW_STEPS)] = Field(
@@ -82,7 +83,7 @@ class ConversionSettings(Options):
     weight_bits: Annotated[Optional[int], Flag(panel=INTEGERS)] = Field(
         default=None,
         ge=2,
-        le=16,
+        le=MAX_WEIGHT_BITS,
         description="Bit width of integer weights.",
     )
     threshold_bits: Annotated[int, Flag(panel=INTEGERS)] = Field(

@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from snnb.core.errors import DamagedError, UsageError
+from snnb.core.recommendation import recommend
 from snnb.formats.request import Format, Request
 from snnb.graph.listed import ListedGraph, ListedPopulation
 from snnb.graph.populations import Coding, GraphPopulation
@@ -375,9 +376,9 @@ def refuse_max_pooling(graph: SynapseGraph, program: str) -> None:
     """Raise `UsageError` for max pooling, whose rule no neuron of a program has."""
     for name in max_poolings(graph):
         raise UsageError(
-            f"{name} is a max pooling, which {program} does not have: use parse "
-            "--max-pool average, or formats sonata or npz, whose description states "
-            "the rule",
+            f"{name} is a max pooling, which {program} does not have: use "
+            f"{recommend('parse', max_pool='average')}, or formats sonata or npz, "
+            "whose description states the rule",
         )
 
 

@@ -4,6 +4,7 @@ from typing import Iterator, List, Sequence
 
 from snnb.chips.hardware import Hardware, LayerHardware
 from snnb.core.quantities import number, prefixed
+from snnb.core.recommendation import CALIBRATED_STEPS, recommend
 from snnb.formats.description import max_poolings
 from snnb.graph.projection import GraphProjection
 from snnb.graph.synapse_graph import SynapseGraph
@@ -24,7 +25,7 @@ def neuron_notes(
     notes = current_notes(graph)
     notes += _input_note(network, cost)
     notes += _weight_note(graph, hardware, converted=converted)
-    notes += _pooling_note(graph, hardware)
+    notes += _pooling_note(graph, hardware, converted=converted)
     if hardware.figures_text is not None:
         notes.append(hardware.figures_text)
     return notes
@@ -90,15 +91,19 @@ def layer_notes(
         for layer in assignment.layers
         if layer.kernel_size == layer.input and layer.terms[0].pooling > 1
     ]
-    if pooled_dense_layers and network.steps is None:
+    is_converted = not network.trained_spiking
+    if pooled_dense_layers and network.steps is None and is_converted:
+        calibration = recommend("parse", calibrate=CALIBRATED_STEPS)
         yield (
-            f"{', '.join(pooled_dense_layers)}: `parse --calibrate` composes the "
-            "pooling with the Dense layer, so that the simulation has no pooling "
-            "neurons there either"
+            f"{', '.join(pooled_dense_layers)}: {calibration} composes the pooling "
+            "with the Dense layer, so that the simulation has no pooling neurons there "
+            "either"
         )
     weight_bits = hardware.layer.weight_bits
     if network.weight_bits is None and weight_bits is not None:
-        yield _precision_note(hardware.name, weight_bits)
+        yield _precision_note(
+            hardware.name, weight_bits, with_remedy=not network.trained_spiking
+        )
     yield from currents
     if network.output.activation == "softmax":
         yield (
@@ -127,18 +132,21 @@ def _has_fractions(projection: GraphProjection) -> bool:
     return any((batch.weight % 1).any() for batch in projection.edge_batches())
 
 
-def _pooling_note(network: SynapseGraph, hardware: Hardware) -> List[str]:
+def _pooling_note(
+    network: SynapseGraph, hardware: Hardware, *, converted: bool
+) -> List[str]:
     """Return a note about max poolings, whose rule neurons of a chip do not have."""
     names = ", ".join(max_poolings(network))
     if not names:
         return []
+    remedy = f": {recommend('parse', max_pool='average')}" if converted else ""
     return [
         f"{names}: max pooling follows the largest spike count of its inputs, but "
-        f"neurons of {hardware.name} integrate and fire: `parse --max-pool average`"
+        f"neurons of {hardware.name} integrate and fire{remedy}"
     ]
 
 
 def _precision_note(chip: str, bits: int, *, with_remedy: bool = True) -> str:
     """Return the note about floating-point weights on a chip with weights of `bits`."""
-    remedy = f": `parse --weight-bits {bits}`" if with_remedy else ""
+    remedy = f": {recommend('parse', weight_bits=bits)}" if with_remedy else ""
     return f"floating-point weights; {chip} has {bits} bits{remedy}"

@@ -45,6 +45,15 @@ class Fidelity(Document):
         """Accuracy that the conversion loses."""
         return self.trained - self.after[self.changes_made[-1]]
 
+    def loss_by(self, change: Change) -> float:
+        """Accuracy that a change alone loses; 0 if it was not made."""
+        accuracy_before = self.trained
+        for name in self.changes_made:
+            if name == change:
+                return accuracy_before - self.after[name]
+            accuracy_before = self.after[name]
+        return 0.0
+
     def lines(self) -> List[str]:
         """Return a line for the trained network, and one for each change.
 

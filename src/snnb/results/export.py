@@ -302,7 +302,10 @@ def chosen_graph(
     only = {stamp, simulation_of(run, stamp) or stamp}
     for state in state_of_stages(run, only):
         if state.name == directory and state.reason is not None:
-            say(f"{command}: this graph is stale: {state.reason}")
+            say(
+                f"{command}: this graph is stale: {state.reason}; "
+                f"`{graph_command(run)}` makes one of the present network"
+            )
     return stamp
 
 

@@ -9,6 +9,11 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
+from snnb.core.recommendation import (
+    MAX_CALIBRATED_STEPS,
+    MAX_WEIGHT_BITS,
+    recommend,
+)
 from snnb.network.fidelity import CHANGES, Fidelity
 from snnb.network.network import Network
 from snnb.simulation.accuracy import chance_warning, is_close_to_chance, wilson_interval
@@ -24,13 +29,12 @@ SATURATED = 0.99
 FEW = 5  # names of layers in a message
 LEAST_LOSS = 0.01  # a smaller fraction of the samples is not reported as a loss
 
-CALIBRATION = "(parse --calibrate, or train --levels)"
-MORE_CALIBRATED_STEPS = f"calibrate for more time steps {CALIBRATION}"
 # What to do about a layer that never spikes, by the origin of the network's thresholds
 SILENCE_REMEDIES = {
     "lava-dl": "check the pixels, or --bin-us of events",
     "nir": "check --time-step and --nir-reset, and --bin-us of events",
-    "calibrated": f"{MORE_CALIBRATED_STEPS}, or parse with a lower --percentile",
+    "calibrated": "calibrate for more time steps ({more_steps}), or parse with a lower "
+    "--percentile",
     "normalised": "simulate longer (--duration), or parse with a lower --percentile",
 }
 # Why spikes of the output have another accuracy than the read-out, by whether they are
@@ -182,7 +186,7 @@ def silent_layers(statistics: SimulationStatistics, network: Network) -> List[st
     elif network.trained_spiking:
         remedy = SILENCE_REMEDIES["nir"]
     elif network.steps is not None:
-        remedy = SILENCE_REMEDIES["calibrated"]
+        remedy = SILENCE_REMEDIES["calibrated"].format(more_steps=_more_steps(network))
     else:
         remedy = SILENCE_REMEDIES["normalised"]
     return [f"{finding}: {remedy}" for finding in findings]
@@ -216,7 +220,7 @@ def other_duration(
     return [
         f"--duration {steps}: the network is calibrated for {network.steps} time steps"
         f"{loss}; give --duration {network.steps}, or calibrate for {steps} "
-        f"(parse --calibrate {steps}, or train --levels {steps})"
+        f"({recommend('parse', calibrate=min(steps, MAX_CALIBRATED_STEPS))})"
     ]
 
 
@@ -252,7 +256,7 @@ def lost_accuracy(
     samples = statistics.num_samples
     assert trained_accuracy is not None
     assert spiking is not None
-    remedies = _remedies(statistics, settings, network)
+    remedies = _remedies(statistics, settings, network, fidelity)
     if readout is None or readout == spiking:
         changes = _conversion_loss(fidelity, lost, settings.first, samples)
         return [
@@ -337,30 +341,52 @@ def _remedies(
     statistics: SimulationStatistics,
     settings: SimulationSettings,
     network: Network,
+    fidelity: Optional[Fidelity],
 ) -> str:
-    """Return the remedies of a loss before the output, separated by semicolons."""
+    """Return the remedies of a loss before the output, separated by semicolons.
+
+    Where averages in place of max pooling lose accuracy, exact max pooling comes first.
+    Time steps, initial potentials and calibration do not change what the conversion
+    loses without spikes: they are named if spikes lose more.
+    """
     gain = _late_gain(statistics)
     gain_text = f"the last half gained {100 * gain:.1f} points"
     is_calibrated = network.steps is not None
     can_start_higher = not settings.initial_potential and settings.engine != "toolbox"
-    remedies = [  # whether it applies, and what to do
-        (is_calibrated, MORE_CALIBRATED_STEPS),
-        (
-            not is_calibrated and gain >= LEAST_LOSS,
-            f"simulate longer (--duration; {gain_text})",
-        ),
-        (
-            network.weight_bits is not None,
-            "round weights to more bits (parse --weight-bits)",
-        ),
-        (network.zeros is not None, "prune fewer weights (parse --prune)"),
-        (
-            not is_calibrated and can_start_higher,
-            "start at half the threshold (--initial-potential 0.5)",
-        ),
-        (not is_calibrated, "calibrate (parse --calibrate)"),
-    ]
-    return "; ".join(remedy for applies, remedy in remedies if applies)
+    more_bits = min(2 * (network.weight_bits or 0), MAX_WEIGHT_BITS)
+    spikes_lose = True
+    remedies: List[str] = []
+    if fidelity is not None and fidelity.classifies:
+        spikes_lose = _accuracy_loss(statistics) - fidelity.loss >= LEAST_LOSS
+        averages_lose = fidelity.loss_by("average_pooling") >= LEAST_LOSS
+        if averages_lose:
+            remedies.append(
+                f"keep the maximum ({recommend('parse', max_pool='exact')})"
+            )
+    if spikes_lose and is_calibrated:
+        remedies.append(f"calibrate for more time steps ({_more_steps(network)})")
+    if spikes_lose and not is_calibrated and gain >= LEAST_LOSS:
+        remedies.append(f"simulate longer (--duration; {gain_text})")
+    if network.weight_bits is not None and network.weight_bits < more_bits:
+        command = recommend("parse", weight_bits=more_bits)
+        remedies.append(f"round weights to more bits ({command})")
+    if network.zeros is not None:
+        remedies.append("prune fewer weights (--prune of parse)")
+    if spikes_lose and not is_calibrated:
+        if can_start_higher:
+            half = recommend("simulate", initial_potential=0.5)
+            remedies.append(f"start at half the threshold ({half})")
+        steps = min(settings.duration, MAX_CALIBRATED_STEPS)
+        command = recommend("parse", calibrate=steps)
+        remedies.append(f"calibrate ({command})")
+    return "; ".join(remedies)
+
+
+def _more_steps(network: Network) -> str:
+    """Return the command that calibrates a network for twice as many time steps."""
+    assert network.steps is not None
+    steps = min(2 * network.steps, MAX_CALIBRATED_STEPS)
+    return recommend("parse", calibrate=steps)
 
 
 def _late_gain(statistics: SimulationStatistics) -> float:

@@ -342,13 +342,13 @@ def test_a_third_target_and_what_no_core_can_do_are_named():
         "pooling neurons with windows of 3 × 3, and the path to the next core sums 2 × 2 or 4 × 4"
     )
     assert text.endswith(
-        "`parse --calibrate` composes it with the Dense layer that reads it"
+        "`snnb parse RUN --calibrate 16` composes it with the Dense layer that reads it"
     )
     layers = Layers(8, 8, 1)
     layers.conv(2, padding="same", name="first")
     layers.pool(2, kind="MaxPooling2D")
     layers.dense(2, name="out")
-    assert "`parse --max-pool average`" in fault(layers, "01MaxPooling2D")[0]
+    assert "`snnb parse RUN --max-pool average`" in fault(layers, "01MaxPooling2D")[0]
     layers = Layers(8, 6, 1)
     layers.dense(2, name="out")
     assert fault(layers, "out") == [
@@ -381,8 +381,9 @@ def test_integers_of_too_many_bits_are_named():
     network = replace(network.with_populations(populations), weight_bits=9)
     first_layer, out = assign_layers(network, SPECK).layers
     assert [fault.text for fault in first_layer.faults] == [
-        "weights of 9 bits, 1 more than 8; `parse --weight-bits 8`",
-        "a bias of 32,768, 17 bits, 1 more than 16; `parse --threshold-bits 16` or fewer",
+        "weights of 9 bits, 1 more than 8; `snnb parse RUN --weight-bits 8`",
+        "a bias of 32,768, 17 bits, 1 more than 16; "
+        "`snnb parse RUN --weight-bits 9 --threshold-bits 16`, or fewer threshold bits",
     ]
     assert [fault.limit for fault in out.faults] == ["weights", "threshold"]
     assert assign_layers(replace(layers.network, weight_bits=8), SPECK).reason is None

@@ -9,6 +9,7 @@ from typing import Callable, Iterator, List, Optional, Sequence
 import numpy as np
 
 from snnb.chips.hardware import MEMORIES, CoreMemory, LayerLimits
+from snnb.core.recommendation import CALIBRATED_STEPS, recommend
 from snnb.mapping.layers.core_layer import CoreLayer, Fault
 from snnb.network.layers import (
     AveragePooling2D,
@@ -28,8 +29,8 @@ def find_kind_faults(
 ) -> Iterator[Fault]:
     """Yield the fault of a layer kind that a core does not have."""
     if isinstance(layer, MaxPooling2D):
-        text = "max pooling, and a core has sums only: `parse --max-pool average`"
-        yield Fault("max pooling", text)
+        remedy = recommend("parse", max_pool="average")
+        yield Fault("max pooling", f"max pooling, and a core has sums only: {remedy}")
     elif isinstance(layer, AveragePooling2D):
         yield _pooling_fault(network, population, layer, limits)
     elif not isinstance(layer, (Convolution2D, Dense)):
@@ -50,8 +51,12 @@ def _pooling_fault(
     rows, columns = layer.pool_size
     populations = network.populations
     readers = [p for p in populations if population.name in network.senders(p)]
-    if all(isinstance(reader.projections[0].layer, Dense) for reader in readers):
-        remedy = "`parse --calibrate` composes it with the Dense layer that reads it"
+    is_read_by_dense = all(
+        isinstance(reader.projections[0].layer, Dense) for reader in readers
+    )
+    if is_read_by_dense and not network.trained_spiking:
+        calibration = recommend("parse", calibrate=CALIBRATED_STEPS)
+        remedy = f"{calibration} composes it with the Dense layer that reads it"
     else:
         remedy = "pool by these"
     return Fault(
@@ -123,7 +128,9 @@ def find_neuron_faults(
     if weight_bits is not None and network.weight_bits > weight_bits:
         excess = network.weight_bits - weight_bits
         text = f"weights of {network.weight_bits} bits"
-        remedy = f"`parse --weight-bits {weight_bits}`"
+        remedy = f"train it with weights of {weight_bits}"
+        if not network.trained_spiking:
+            remedy = recommend("parse", weight_bits=weight_bits)
         yield Fault("weights", f"{text}, {excess} more than {weight_bits}; {remedy}")
     state_bits = limits.state_bits
     if state_bits is None:
@@ -135,7 +142,14 @@ def find_neuron_faults(
         if bits > state_bits:
             excess = bits - state_bits
             text = f"a {what} of {largest:,}, {bits} bits"
-            remedy = f"`parse --threshold-bits {state_bits}` or fewer"
+            remedy = f"train it with a smaller {what}"
+            if not network.trained_spiking:
+                command = recommend(
+                    "parse",
+                    weight_bits=network.weight_bits,
+                    threshold_bits=state_bits,
+                )
+                remedy = f"{command}, or fewer threshold bits"
             yield Fault(what, f"{text}, {excess} more than {state_bits}; {remedy}")
 
 
