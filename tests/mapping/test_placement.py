@@ -5,7 +5,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import block_diag, csr_matrix
 
 from snnb.chips.read_hardware import read_hardware
 from snnb.mapping import placement
@@ -13,6 +13,8 @@ from snnb.mapping.placement import (
     NOBODY,
     Board,
     Links,
+    _find_eigenvectors,
+    _list_links,
     anneal_swaps,
     board_cost,
     descend_swaps,
@@ -166,6 +168,21 @@ def test_the_same_seed_gives_the_same_places_and_another_may_not():
     )
     assert (first_places == again).all()
     assert (first_places != other_places).any()
+
+
+@pytest.mark.parametrize("cores", [8, 12, 20, 40])
+def test_pairs_of_cores_have_the_same_places_in_each_call(cores):
+    """ARPACK then draws vectors, since its first vector spans too few dimensions."""
+    pair = csr_matrix([[0, 1], [2, 0]])
+    traffic = csr_matrix(block_diag([pair] * (cores // 2)))
+    links = _list_links(traffic)
+    vectors = [
+        _find_eigenvectors(links, 3, placement.SearchSettings()) for _ in range(4)
+    ]
+    for again in vectors[1:]:
+        np.testing.assert_array_equal(again, vectors[0])
+    chip = hardware(mesh=(8, 8))
+    np.testing.assert_array_equal(place(traffic, chip, 3), place(traffic, chip, 3))
 
 
 @pytest.mark.slow

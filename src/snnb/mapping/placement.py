@@ -12,7 +12,8 @@ Spikes of an input that enter at ports add Σ spikes × distance of each core th
 are sent to from its port.
 """
 
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+import inspect
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, identity, tril, triu
@@ -125,7 +126,7 @@ def place(
         return snake
     best = snake
     least_cost = board_cost(links, board)
-    for positions in _initial_placements(links, board, snake, settings):
+    for positions in _initial_placements(links, board, snake, seed, settings):
         _put(board, positions)
         cost = board_cost(links, board)
         if cost < least_cost:
@@ -343,17 +344,18 @@ def _initial_placements(
     links: Links,
     board: Board,
     snake: np.ndarray,
+    seed: int,
     settings: SearchSettings,
 ) -> Iterator[np.ndarray]:
     """Yield placements, (cores, 2), on the positions of the snake, and near ports.
 
     The snake itself is not one of them.
     """
-    yield from _place_by_eigenvectors(links, snake, settings)
+    yield from _place_by_eigenvectors(links, snake, seed, settings)
     if board.input_spikes.size > 0:
         positions = _nearest_positions(board)
         yield positions
-        yield from _place_by_eigenvectors(links, positions, settings)
+        yield from _place_by_eigenvectors(links, positions, seed, settings)
 
 
 def _nearest_positions(board: Board) -> np.ndarray:
@@ -373,13 +375,14 @@ def _nearest_positions(board: Board) -> np.ndarray:
 def _place_by_eigenvectors(
     links: Links,
     positions: np.ndarray,
+    seed: int,
     settings: SearchSettings,
 ) -> Iterator[np.ndarray]:
     """Yield two placements on these positions, (cores, 2), by two eigenvectors.
 
     One eigenvector determines the columns, and the other the rows within a column.
     """
-    vectors = _find_eigenvectors(links, settings)
+    vectors = _find_eigenvectors(links, seed, settings)
     if vectors is None:
         return
     by_position = positions[np.lexsort((positions[:, 1], positions[:, 0]))]
@@ -401,6 +404,7 @@ def _place_by_eigenvectors(
 
 def _find_eigenvectors(
     links: Links,
+    seed: int,
     settings: SearchSettings,
 ) -> Optional[Tuple[np.ndarray, np.ndarray]]:
     """Return two eigenvectors of the Laplacian L = D − A: float64, shape (cores,).
@@ -432,10 +436,25 @@ def _find_eigenvectors(
             v0=start,
             tol=settings.eigenvector_tolerance,
             maxiter=iterations,
+            **_arpack_random(seed),
         )
     except ArpackError:
         return None
     return vectors[:, 1] / root, vectors[:, 0] / root
+
+
+def _arpack_random(seed: int) -> Dict[str, np.random.Generator]:
+    """Return the argument of `eigsh` for the random numbers of ARPACK.
+
+    ARPACK draws a vector where cores exchange spikes in groups without any between
+    them. scipy seeds this generator anew in each process, unless it is given; before
+    scipy 1.17 it cannot be given, and always begins in the same way.
+    """
+    from scipy.sparse.linalg import eigsh
+
+    if "rng" in inspect.signature(eigsh).parameters:
+        return {"rng": np.random.default_rng(seed)}
+    return {}
 
 
 def _anneal(
