@@ -367,12 +367,6 @@ REFUSED = {
         ),
         ("run --hardware loihi --split-overfull", 2, "--split-overfull", "--partition"),
         (
-            "run --hardware loihi --method sequential --objective energy",
-            2,
-            "--objective",
-            "--method auto",
-        ),
-        (
             "--model mini_network --run-dir new --hardware jin_84x84 --objective step",
             2,
             "no time_ns",

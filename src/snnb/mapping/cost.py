@@ -45,10 +45,8 @@ from snnb.mapping.quantities import (
 )
 from snnb.mapping.routes import Routes
 from snnb.mapping.traffic import (
-    NOTHING,
     MappableNetwork,
     TrafficSums,
-    count_messages,
     nodes_of,
     spikes_between,
     target_sets,
@@ -443,19 +441,8 @@ def core_events(sums: TrafficSums, spikes: np.ndarray) -> np.ndarray:
     network = sums.network
     rows = len(spikes)
     events = np.zeros((4, rows, sums.cores))
-    for population, sets in sums.sets:
-        source_core = NOTHING
-        if population.first >= network.first:
-            source_core = sums.core[network.part(population)]
-        population_spikes = spikes[:, nodes_of(population)]
-        for row in range(rows):
-            count_messages(
-                source_core,
-                np.ascontiguousarray(population_spikes[row]),
-                sets,
-                events[1, row],
-                events[2, row],
-            )
+    for row in range(rows):
+        events[1:3, row] = sums.messages(spikes[row])
     neuron = np.arange(network.neurons)
     is_member = csr_matrix(
         (np.ones(neuron.size), (sums.core, neuron)),

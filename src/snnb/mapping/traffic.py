@@ -632,6 +632,22 @@ class TrafficSums:
             messages += np.bincount(sets.label, label_spikes, self.cores)
         return messages
 
+    def messages(self, spikes: np.ndarray) -> np.ndarray:
+        """Return the messages that each core sends and receives.
+
+        They are float64, shape (2, cores), for the `spikes`, float64, shape (nodes,),
+        of each node of the graph. A spike is a message to each core that it reaches,
+        also to its own; those of a spiking input are only received.
+        """
+        messages = np.zeros((2, self.cores))
+        for population, sets in self.sets:
+            source_core = NOTHING
+            if population.first >= self.network.first:
+                source_core = self.core[self.network.part(population)]
+            population_spikes = np.ascontiguousarray(spikes[nodes_of(population)])
+            count_messages(source_core, population_spikes, sets, *messages)
+        return messages
+
     @cached_property
     def axons_out(self) -> np.ndarray:
         """Output axons of each core: int64, shape (cores,).

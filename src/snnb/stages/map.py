@@ -404,13 +404,7 @@ class MapStage(Stage[MapParams, MapDetails]):
             "only with --partition",
         )
         objective = map_options.get("objective")
-        method = option_value(STAGE, options, "method")
-        if objective in ("energy", "step") and method == "sequential":
-            reasons["objective"] = (
-                "--method sequential has a single mapping; give --method auto, or omit "
-                "it"
-            )
-        elif objective == "step" and hardware and hardware.time_ns is None:
+        if objective == "step" and hardware and hardware.time_ns is None:
             reasons["objective"] = (
                 f"{hardware.name} has no time_ns in its description, which step "
                 "requires; give another objective"

@@ -122,6 +122,13 @@ class SearchSettings:
     # As `max_exact_pins`, if the metric of the smaller hypergraph is wrong
     max_exact_pins_of_v_cycle: int = 1_000_000
 
+    # Slices in the order of the ids; time: numbers of cores, and neurons in all slices
+    max_slice_counts: int = 512
+    max_sliced_neurons: int = 8_000_000
+    edges_of_sliced: int = 16  # listed edges that take as long as a neuron
+    less_slicing: int = 32  # both are less by this, where few cores are best
+    max_placed_cores: int = 500  # of all slices that are placed, time
+
     # Placement
     # Share of the part of the mesh in use; 0: +0.2 % (resnet8_mlperf, loihi_mesh)
     spare_share_of_side: float = 1 / 8
