@@ -485,6 +485,9 @@ def assert_equal_figures(figures, reference):
         )
     assert figures.cores.cores == np.count_nonzero(reference.neurons)
     if hardware.input_ports:
+        assert figures.input.spikes_with_input == pytest.approx(
+            reference.connectivity + reference.outside_spikes
+        )
         assert figures.input.input_hops_unicast == pytest.approx(
             reference.input_hops_unicast
         )

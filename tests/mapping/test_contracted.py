@@ -6,9 +6,10 @@ import pytest
 from snnb.chips.hardware import NO_LIMIT, Limits
 from snnb.mapping.partition.contraction import Problem, contract
 from snnb.mapping.partition.groups import group_neurons
+from snnb.mapping.partition.mtkahypar import connectivity_metric, hypergraph
 from snnb.mapping.partition.refinement import Refinement
 from snnb.mapping.partition.settings import SearchSettings
-from snnb.mapping.traffic import count_traffic
+from snnb.mapping.traffic import MappableNetwork, count_traffic
 from tests.mapping.networks import hardware
 
 
@@ -43,10 +44,11 @@ def refinement(net, core, cores, limits, seed=0):
     )
 
 
-def agrees(network, search, group, cores):
+def agrees(network, search, group, cores, input_counts=False):
     """Compare cost and loads with those of the partition of the neurons."""
     sums = count_traffic(network, search.core[group], cores)
-    assert search.cost == pytest.approx(sums.connectivity * network.samples, abs=1e-6)
+    spikes = sums.connectivity + input_counts * sums.outside
+    assert search.cost == pytest.approx(spikes * network.samples, abs=1e-6)
     np.testing.assert_array_equal(search.load.T, sums.contents)
 
 
@@ -71,6 +73,22 @@ def test_a_search_keeps_count_and_a_descent_never_breaks_a_limit_that_holds(
         agrees(network, search, group, groups)
         assert search.cost <= annealed_cost
         assert search.legal or not held
+
+
+def test_a_search_counts_the_input_where_it_is_asked_for(graphs):
+    network = MappableNetwork.of(graphs("summed", "spikes")[0])
+    for group, groups in groupings(network, np.random.default_rng(5)):
+        net = contract(network, group, groups, network.in_degrees, input_counts=True)
+        start = np.arange(groups, dtype=np.int32)
+        search = refinement(net, start, groups, Limits(25, 10**6, NO_LIMIT), seed=1)
+        search.anneal(3000, search.cost / groups, 0.1, penalty=search.cost)
+        agrees(network, search, group, groups, input_counts=True)
+        problem = Problem(
+            net, Limits(25, 10**6, NO_LIMIT), 9, 0, SearchSettings(), print
+        )
+        metric = connectivity_metric(hypergraph(problem, 10**6), search.core)
+        # λ − 1 leaves out a core of each set of the input
+        assert metric + net.input_total.sum() == search.cost
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,7 @@ def _input_cost(
     spikes_without_neurons[n_inputs:] = 0
     loads = multicast_loads(sums, spikes_without_neurons, hardware, place, routes.area)
     return InputCost(
+        spikes_with_input=sums.connectivity + sums.outside,
         input_hops_unicast=float(spikes @ hops.sum(axis=0)),
         input_hops_multicast=float(loads.all.sum()),
         input_route_energy_pj=float(spikes @ energy),

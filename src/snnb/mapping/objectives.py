@@ -10,6 +10,7 @@ from typing import Dict, Type
 from snnb.chips.hardware import Hardware
 from snnb.mapping.cost import Cost
 from snnb.mapping.neuron_figures import NeuronFigures, barrier_of_cores
+from snnb.mapping.partition.search import counts_input, spikes_on_mesh
 from snnb.mapping.traffic import MappableNetwork, TrafficSums
 
 
@@ -39,15 +40,17 @@ class Objective(ABC):
 
 
 class SpikesObjective(Objective):
-    """Spikes between cores, whatever the placement."""
+    """Spikes between cores, and with input ports from ports, whatever the placement."""
 
     def value(self, cost: Cost) -> float:
-        """Return the connectivity."""
+        """Return the spikes per sample."""
+        if counts_input(self.hardware):
+            return cost.traffic.connectivity + cost.traffic.outside_spikes
         return cost.traffic.connectivity
 
     def bound(self, sums: TrafficSums) -> float:
         """Return the same."""
-        return sums.connectivity
+        return spikes_on_mesh(sums, self.hardware)
 
 
 class HopsObjective(Objective):

@@ -152,8 +152,15 @@ class RouteCost(Document):
 
 
 class InputCost(Document):
-    """The part of the routes that spikes of the input take from ports to cores."""
+    """Spikes from ports to cores, and the part of the routes that they take."""
 
+    spikes_with_input: Annotated[
+        float,
+        Quantity("spikes with the input", unit="spikes", per="sample"),
+    ] = Field(
+        description="`connectivity` + `outside_spikes`: with `input_ports`, the figure "
+        "to compare",
+    )
     input_hops_unicast: Annotated[
         float,
         Quantity("hops of the input", unit="links", per="sample"),

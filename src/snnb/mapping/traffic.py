@@ -88,6 +88,14 @@ class MappableNetwork:
         """Number of placed neurons."""
         return self.counts.size
 
+    @cached_property
+    def counts_per_spike(self) -> float:
+        """`counts` of a spike per sample."""
+        neuron_spikes = self.spikes[self.first :].sum()
+        if neuron_spikes:
+            return float(self.counts.sum() / neuron_spikes)
+        return float(self.samples)
+
     @property
     def samples(self) -> int:
         """Number of samples over which the spikes were counted."""

@@ -169,6 +169,7 @@ SUMMARY = view(
     "cores",
     "chips",
     "connectivity",
+    "spikes_with_input",
     "hops_unicast",
     "synaptic_operations",
     "energy_pj",

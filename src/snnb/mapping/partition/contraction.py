@@ -16,6 +16,7 @@ from snnb.mapping.traffic import (
     Sets,
     TargetSets,
     joined_sets,
+    nodes_of,
     take_sets,
     target_sets,
 )
@@ -44,8 +45,8 @@ class Contracted(NamedTuple):
     # (groups,) int64: synapses onto them, or their entries of a limited memory
     synapses: np.ndarray
     axons: np.ndarray  # (sets,) int64: number of sources of each set
-    # (sets,) int64: spikes of the placed sources of a set, over all samples; see
-    # `MappableNetwork.counts`
+    # (sets,) int64: spikes of the sources of a set, over all samples: of placed ones,
+    # see `MappableNetwork.counts`, and where the input counts of the input
     total: np.ndarray
     # The groups that each set reaches: int64 (sets + 1,), int32
     target_start: np.ndarray
@@ -65,6 +66,8 @@ class Contracted(NamedTuple):
     from_set: np.ndarray
     from_weight: np.ndarray
     from_is_target: np.ndarray
+    # (sets,) int64: the part of the input in `total`
+    input_total: np.ndarray
 
     @property
     def groups(self) -> int:
@@ -126,6 +129,8 @@ def contract(
     group: np.ndarray,
     groups: int,
     loads: np.ndarray,
+    *,
+    input_counts: bool = False,
 ) -> Contracted:
     """Contract neurons into groups.
 
@@ -135,8 +140,11 @@ def contract(
         The group of each placed neuron, less than `groups`.
     loads : (neurons,) int64 array
         The synapse loads, see `limits.synapse_loads`.
+    input_counts : bool
+        Whether spikes of the input to each core are a part of the cost.
     """
     sets = _list_sets(network, group, groups)
+    input_total = sets.input_total if input_counts else np.zeros_like(sets.input_total)
     members = sets.members
     by_set = csr_matrix(
         (members.spikes, (members.set, members.group)),
@@ -160,7 +168,7 @@ def contract(
         neurons=np.bincount(group, minlength=groups),
         synapses=np.bincount(group, loads, minlength=groups).astype(np.int64),
         axons=sets.axons,
-        total=np.asarray(by_set.sum(axis=1)).ravel(),
+        total=np.asarray(by_set.sum(axis=1)).ravel() + input_total,
         target_start=target_start,
         target=target,
         source_start=source_start,
@@ -173,6 +181,7 @@ def contract(
         from_set=by_group.indices,
         from_weight=by_group.data,
         from_is_target=is_target_by_group.data,
+        input_total=input_total,
     )
 
 
@@ -182,6 +191,8 @@ class _ContractedSets(NamedTuple):
     axons: np.ndarray  # (sets,) int64: number of sources of each set
     targets: Sets  # the groups that each set reaches
     members: _Members
+    # (sets,) int64: spikes of the sources that are inputs, in the unit of `counts`
+    input_total: np.ndarray
 
 
 def _list_sets(
@@ -192,6 +203,7 @@ def _list_sets(
     """List the sets of all source populations; `group` and `groups`: see `contract`."""
     sets = 0
     axons = [np.empty(0, np.int64)]
+    input_totals = [np.empty(0, np.int64)]
     targets: List[Sets] = [(np.zeros(1, np.int64), np.empty(0, np.int32))]
     empty = np.empty(0, np.int64)
     member_tables = [_Members(empty, empty, empty)]
@@ -204,14 +216,23 @@ def _list_sets(
         n_sets = distinct_sets[0].size - 1
         targets.append(distinct_sets)
         axons.append(np.bincount(set_of[set_of >= 0], minlength=n_sets))
+        input_total = np.zeros(n_sets, np.int64)
         if population.first >= network.first:
             members = _list_members(network, population, set_of, group)
             member_tables.append(members._replace(set=sets + members.set))
+        else:
+            has_set = set_of >= 0
+            spikes = network.spikes[nodes_of(population)][has_set]
+            set_spikes = np.bincount(set_of[has_set], spikes, n_sets)
+            counts = np.rint(set_spikes * network.counts_per_spike)
+            input_total = counts.astype(np.int64)
+        input_totals.append(input_total)
         sets += n_sets
     return _ContractedSets(
         axons=np.concatenate(axons),
         targets=joined_sets(targets),
         members=_Members(*map(np.concatenate, zip(*member_tables))),
+        input_total=np.concatenate(input_totals),
     )
 
 

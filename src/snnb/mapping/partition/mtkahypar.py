@@ -73,8 +73,12 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     middle = net.target[net.target_start[:-1] + degrees // 2]
     pair_sources = np.flatnonzero(in_large_set & (middle[owner] != net.source))
     pairs = np.stack([middle[owner[pair_sources]], net.source[pair_sources]], axis=1)
+    # The spikes of the input reach the targets, from no group
+    has_input = (net.input_total > 0) & ~is_large_set & (degrees > 1)
+    input_sets = np.flatnonzero(has_input)
     start, pin = joined_sets(
         [
+            take_sets(net.target_start, net.target, input_sets),
             _exact_hyperedges(problem, owner, ~in_large_set),
             take_sets(net.target_start, net.target, np.flatnonzero(is_large_set)),
             (2 * np.arange(len(pairs) + 1), pairs.ravel()),
@@ -82,6 +86,7 @@ def hypergraph(problem: Problem, max_exact_pins: int) -> Hypergraph:
     )
     weight = np.concatenate(
         [
+            net.input_total[input_sets],
             net.source_weight[~in_large_set],
             net.total[is_large_set],
             net.source_weight[pair_sources],

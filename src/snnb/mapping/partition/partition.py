@@ -12,7 +12,7 @@ from snnb.core.progress import Progress, silent
 from snnb.mapping.partition import mtkahypar
 from snnb.mapping.partition.initial import sequential_baseline
 from snnb.mapping.partition.phases import list_phases
-from snnb.mapping.partition.search import PartitionsFound, SearchTask
+from snnb.mapping.partition.search import PartitionsFound, SearchTask, spikes_on_mesh
 from snnb.mapping.partition.settings import SearchSettings
 from snnb.mapping.refusals import too_few_cores
 from snnb.mapping.traffic import MappableNetwork, TrafficSums
@@ -31,7 +31,9 @@ class Partition:
     is the connectivity.
     """
 
-    best: TrafficSums  # the lowest connectivity; within the limits of the hardware
+    # The fewest spikes between cores, on chips with input ports with those of the input;
+    # within the limits of the hardware
+    best: TrafficSums
     # Partitions of all methods that keep the limits; `sequential` first if it does
     tried: Tuple[TrafficSums, ...]
     sequential: TrafficSums  # the baseline; it may need more cores than there are
@@ -95,7 +97,7 @@ def partition(
     methods_tried = _run_phases(task, results, progress)
     if not results.valid:
         raise too_few_cores(network, hardware, baseline)
-    if results.best.connectivity:  # else there is nothing to improve
+    if results.best_cost:  # else there is nothing to improve
         methods_with_result = {sums.method for sums in results.valid}
         for name in methods_tried:
             if name not in methods_with_result:
@@ -121,7 +123,8 @@ def _run_phases(
             methods.append(phase.method)
         note = phase.method
         if results.valid:
-            note += f", connectivity so far {results.best.connectivity:,.0f}"
+            spikes = spikes_on_mesh(results.best, task.hardware)
+            note += f", spikes so far {spikes:,.0f}"
         phase_progress = _PhaseProgress(progress, number, len(phases), note)
         for core in phase.improve(phase_progress):
             results.add(phase.method, core)

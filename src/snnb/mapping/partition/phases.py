@@ -14,7 +14,7 @@ from snnb.chips.hardware import Limits
 from snnb.core.progress import Progress
 from snnb.mapping.limits import shared_entries
 from snnb.mapping.partition import mtkahypar
-from snnb.mapping.partition.contraction import Problem, contract
+from snnb.mapping.partition.contraction import Problem
 from snnb.mapping.partition.groups import group_neurons
 from snnb.mapping.partition.growth import grow_cores
 from snnb.mapping.partition.initial import initial_partitions
@@ -83,7 +83,7 @@ class GroupPhase(Phase):
         start = np.zeros(groups, np.int32)
         # The core of the first neuron of each group, which is assigned last
         start[group[::-1]] = task.baseline.core[::-1]
-        problem = task.problem(contract(task.network, group, groups, loads), limits)
+        problem = task.problem(task.contract(group, groups, loads), limits)
         max_visits = task.settings.max_visits
         if task.starts_from_scratch:  # time is left for the single neurons
             max_visits = task.settings.max_visits_of_patches
@@ -186,7 +186,7 @@ class Patches(GroupPhase):
         _, first_neuron = np.unique(patch_of_neuron, return_index=True)
         traffic = count_traffic(task.network, patch_of_neuron, patches)
         loads[first_neuron] = shared_entries(traffic)
-        net = contract(task.network, patch_of_neuron, patches, loads)
+        net = task.contract(patch_of_neuron, patches, loads)
         core = self._refine(
             task.problem(net, task.limits),
             np.arange(patches, dtype=np.int32),
@@ -334,7 +334,7 @@ class VCycleWithoutMemory(NeuronPhase):
         """Whether the last valid partition costs hardly more than the best."""
         if not self.results.valid:
             return False
-        last_cost = self.results.valid[-1].connectivity * self.task.cost_scale
+        last_cost = self.task.cost(self.results.valid[-1])
         max_ratio = self.task.settings.max_cost_ratio_to_anneal
         return last_cost <= max_ratio * self.results.best_cost
 

@@ -59,7 +59,7 @@ class SearchTask:
             baseline=baseline,
             loads=loads,
             limits=Limits.of(hardware)._replace(synapses=capacity),
-            single_neurons=_contract_single_neurons(network, loads, settings),
+            single_neurons=_contract_single_neurons(network, hardware, loads, settings),
             has_mtkahypar=mtkahypar.is_installed(),
             warn=warn,
         )
@@ -136,15 +136,39 @@ class SearchTask:
         weights = synapses + sum(projection.n_zero_weights for projection in sparse)
         return synapses < self.settings.max_weights_kept_for_scratch * weights
 
-    @cached_property
-    def cost_scale(self) -> float:
-        """Cost of a partition in the search, divided by its connectivity."""
-        spikes = self.network.spikes[self.network.first :].sum()
-        return float(self.network.counts.sum() / spikes) if spikes else 1.0
+    def contract(self, group: np.ndarray, groups: int, loads: np.ndarray) -> Contracted:
+        """Contract neurons into groups, see `contract`."""
+        return contract(
+            self.network,
+            group,
+            groups,
+            loads,
+            input_counts=counts_input(self.hardware),
+        )
+
+    def cost(self, sums: TrafficSums) -> float:
+        """Return the cost of a partition in the search.
+
+        It is in spikes over all samples, see `MappableNetwork.counts`.
+        """
+        return spikes_on_mesh(sums, self.hardware) * self.network.counts_per_spike
+
+
+def counts_input(hardware: Hardware) -> bool:
+    """Return whether spikes of the input take routes: the chip has input ports."""
+    return hardware.input_ports is not None
+
+
+def spikes_on_mesh(sums: TrafficSums, hardware: Hardware) -> float:
+    """Return the spikes between cores, and those of the input if they take routes."""
+    if counts_input(hardware):
+        return sums.connectivity + sums.outside
+    return sums.connectivity
 
 
 def _contract_single_neurons(
     network: MappableNetwork,
+    hardware: Hardware,
     loads: np.ndarray,
     settings: SearchSettings,
 ) -> Optional[Contracted]:
@@ -158,7 +182,13 @@ def _contract_single_neurons(
     if network.neurons > settings.max_single_neurons:
         return None
     group = np.arange(network.neurons, dtype=np.int32)
-    net = contract(network, group, network.neurons, loads)
+    net = contract(
+        network,
+        group,
+        network.neurons,
+        loads,
+        input_counts=counts_input(hardware),
+    )
     return net if net.pins <= settings.max_single_pins else None
 
 
@@ -190,15 +220,15 @@ class PartitionsFound:
 
     @property
     def best(self) -> TrafficSums:
-        """The valid partition with the lowest connectivity."""
-        return min(self.valid, key=lambda sums: sums.connectivity)
+        """The valid partition with the lowest cost."""
+        return min(self.valid, key=self._task.cost)
 
     @property
     def best_cost(self) -> float:
         """Cost of the best partition in a search; infinite if none is valid."""
         if not self.valid:
             return np.inf
-        return self.best.connectivity * self._task.cost_scale
+        return self._task.cost(self.best)
 
     @property
     def has_only_baseline(self) -> bool:
