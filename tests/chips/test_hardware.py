@@ -230,7 +230,7 @@ def read_keys(model):
         ),
         (
             {"time_ns": {"router": 1, "link": 1, "barrier": {True: 2.0}}},
-            "time_ns.barrier: a mapping is not a number",
+            "time_ns.barrier: true is not a number",
         ),
         (
             {"time_ns": {"router": 1, "link": 1, "barrier": {1.5: 2, 3: -1}}},

@@ -21,8 +21,10 @@ from typing import (
     Optional,
     Sequence,
     Set,
+    Tuple,
     Type,
     TypeVar,
+    Union,
     cast,
 )
 
@@ -36,7 +38,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import PydanticKnownError, PydanticUndefined
+from pydantic_core import InitErrorDetails, PydanticUndefined
 from typing_extensions import Annotated, get_args
 
 from snnb.core.errors import UsageError
@@ -99,21 +101,26 @@ def refuse_boolean_numbers(value: object, annotation: object) -> None:
     """Raise pydantic's error if a boolean stands where the type has only numbers.
 
     `value` is the value of a field, `annotation` its type. Values of lists and mappings
-    are checked too.
+    are checked too; the error has their index or key as its place.
     """
-    items: Sequence[object] = [value]
+    entries: Sequence[Tuple[Tuple[Union[int, str], ...], object]] = [((), value)]
     if isinstance(value, (list, tuple)):
-        items = value
+        entries = [((index,), item) for index, item in enumerate(value)]
     elif isinstance(value, dict):
-        items = [*value.keys(), *value.values()]
-    if not any(isinstance(item, bool) for item in items):
-        return
+        entries = [((), key) for key in value]
+        entries += [((key,), item) for key, item in value.items()]
+    booleans = [(place, item) for place, item in entries if isinstance(item, bool)]
     types = _types_in(annotation)
-    if types.isdisjoint({bool, Any, object}):
-        if float in types:
-            raise PydanticKnownError("float_type")
-        if int in types:
-            raise PydanticKnownError("int_type")
+    if not booleans or types & {bool, Any, object} or not types & {int, float}:
+        return
+    fault = "float_type" if float in types else "int_type"
+    raise ValidationError.from_exception_data(
+        "a boolean is not a number",
+        [
+            InitErrorDetails(type=fault, loc=place, input=item)
+            for place, item in booleans
+        ],
+    )
 
 
 def _types_in(annotation: object) -> Set[object]:

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Tuple
 
 import numpy as np
-from typing_extensions import Literal
 
 from snnb.network.network import Network
 from snnb.network.neuron import Neuron, Numbers
+from snnb.network.quantities import Decaying
 
-Decaying = Literal["potential", "current"]
 # The smallest number above a threshold of 0
 LEAST_THRESHOLD = np.finfo(np.float32).tiny
 

@@ -1,6 +1,11 @@
 """Quantities of a network that several documents have."""
 
+from typing_extensions import Literal
+
 from snnb.core.quantities import Quantity
+
+# What decays in a neuron
+Decaying = Literal["potential", "current"]
 
 NEURONS = Quantity("neurons")  # without the input
 SYNAPSES = Quantity("synapses")  # including those from the input

@@ -15,9 +15,14 @@ from snnb.core.progress import Progress, say_nothing, silent
 from snnb.core.quantities import Quantity, view
 from snnb.io.text import write_json
 from snnb.model_files.kinds import LAVA_DL, NirSettings
-from snnb.model_files.spiking_model import Decaying
 from snnb.network.fidelity import Fidelity
-from snnb.network.quantities import LATENCY, NEURONS, SAMPLE_INTERVAL, SYNAPSES
+from snnb.network.quantities import (
+    LATENCY,
+    NEURONS,
+    SAMPLE_INTERVAL,
+    SYNAPSES,
+    Decaying,
+)
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.manifest import Record
 from snnb.stages import prepare, train
