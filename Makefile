@@ -55,7 +55,7 @@ endif
 GATE := -n 2 --dist worksteal --hypothesis-profile=gate
 
 test: setup ## the fast tests, on two cores; what is drawn at random is the same each time
-	@echo 'about 5 minutes on two idle cores; on a new machine 2 more, to compile loops'
+	@echo 'about 9 minutes on two idle cores; on a new machine 2 more, to compile loops'
 	$(BIN)/pytest $(GATE)
 
 SPECIAL := not gpu and not container and not browser and not privileged

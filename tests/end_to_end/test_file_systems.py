@@ -174,7 +174,7 @@ def test_an_interrupted_run_on_a_read_only_mount_is_reported(disk, snnb):
     remount(disk, "ro")
     checked_output = snnb("status", disk / "run")
     assert (
-        "the next `snnb` command that may write here restores the run"
+        "the next `snnb` command that writes here restores the run"
         in checked_output.stderr
     )
     remount(disk, "rw")
