@@ -111,9 +111,7 @@ def graded(graph: Graph, constraints: str, result: Path) -> Row:
     return {**{name: figures.get(name) for name in FIGURES}, **contents}
 
 
-def check(
-    graph: Graph, name: str, constraints: str, by_method: Dict[str, Row]
-) -> None:
+def check(graph: Graph, name: str, constraints: str, by_method: Dict[str, Row]) -> None:
     """Stop if the stored mapping is not the best, or grade.py or snnb compute other figures of it."""
     result = result_of(name, constraints)
     stored = json.loads(result.read_text(encoding="utf-8"))

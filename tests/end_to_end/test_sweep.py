@@ -218,7 +218,7 @@ def test_what_is_printed_is_the_table_and_fits_a_terminal(run, snnb):
         "--quiet",
     )
     head, *lines = swept.stdout.splitlines()
-    heads = "samples duration simulation ANN read-out (95 %) SNN rate operations"
+    heads = "samples duration simulation ANN SNN (95 %) rate operations"
     assert head.split() == heads.split()
     assert max(map(len, [head, *lines[:2]])) < 110
     assert [row["samples"] for row in _table(run)] == ["5", "7"]

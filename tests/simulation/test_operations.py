@@ -29,7 +29,7 @@ SETTINGS = SimulationSettings(
 
 
 def _simulate(case, folder, **changes):
-    """Return the document of a simulation, its line, the edges of the graph and all spikes, (samples, steps, nodes)."""
+    """Return the document of a simulation, its lines, the edges of the graph and all spikes, (samples, steps, nodes)."""
     result = simulate_case(
         case, folder, SETTINGS.changed(**changes), multiply_accumulates=TRAINED
     )
@@ -41,14 +41,19 @@ def _simulate(case, folder, **changes):
             for volume in volumes
         ]
     document = json.loads((folder / "sim_accuracies.json").read_text())
-    return document, result.statistics.operations, edges, np.concatenate(trains, axis=2)
+    return (
+        document,
+        result.statistics.operation_lines,
+        edges,
+        np.concatenate(trains, axis=2),
+    )
 
 
 @pytest.mark.parametrize("coding", ["constant", "poisson"])
 def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(
     exact, tmp_path, coding
 ):
-    found_operations, line, (source, _, _), spikes = _simulate(
+    found_operations, lines, (source, _, _), spikes = _simulate(
         exact, tmp_path, input=coding
     )
     additions = sum(spikes[..., one_source].sum() for one_source in source) / SAMPLES
@@ -73,9 +78,26 @@ def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(
     if coding == "constant":
         operations += f" and {input_neurons:,} MACs of the input"
     assert (
-        line
+        lines[0]
         == f"per sample: {operations}, {own_report} (trained: {TRAINED:,} MACs, {trained_report})"
     )
+    replaced_macs = TRAINED - input_neurons
+    assert (0.9 * additions > 4.6 * replaced_macs) == (len(lines) == 2)
+    if len(lines) == 2:
+        more = "more energy than trained: {:.1f} additions replace a MAC, and 5.1 take"
+        assert lines[1].startswith(more.format(additions / replaced_macs))
+
+
+@pytest.mark.parametrize(
+    "macs, expected_cause",
+    [(10**9, None), (1, "the input alone needs as many MACs")],
+)
+def test_energy_above_the_trained_networks_is_explained(
+    exact, tmp_path, macs, expected_cause
+):
+    result = simulate_case(exact, tmp_path, SETTINGS, multiply_accumulates=macs)
+    causes = [line.split(": ")[1] for line in result.statistics.operation_lines[1:]]
+    assert causes == ([] if expected_cause is None else [expected_cause])
 
 
 def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():

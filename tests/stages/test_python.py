@@ -182,7 +182,9 @@ def test_results_are_a_line_and_in_notebooks_a_table(run, tmp_path):
     face = snnb.Run(path=run.path)
     (simulation,) = face.simulations.values()
     assert simulation.metrics == simulation.record.metrics
-    assert f"SNN accuracy {simulation.metrics['snn_accuracy']:.2%}" in repr(simulation)
+    assert f"SNN accuracy {simulation.metrics['quoted_accuracy']:.2%}" in repr(
+        simulation
+    )
     assert len(repr(simulation)) < 200 + len(str(simulation.directory))
     mapping = snnb.Mapping.open(
         face.map(hardware="spinemap_5x5", method="sequential").directory

@@ -13,7 +13,7 @@ from snnb.cli.parameters import path_option
 from snnb.cli.status import mapping_lines
 from snnb.cli.tables import GAP, page_width, table_lines
 from snnb.core.errors import UsageError
-from snnb.core.quantities import side_by_side, values
+from snnb.core.quantities import side_by_side
 from snnb.io.files import atomic_path, refuse_existing
 from snnb.network.fidelity import CHANGES
 from snnb.plots.figure_format import FIGURE_ENDINGS
@@ -21,10 +21,6 @@ from snnb.plots.figure_format import FIGURE_ENDINGS
 if TYPE_CHECKING:
     from snnb.results.compare import Compared, MappingSummary
 
-TWO_ACCURACIES = (
-    "read-out: class with the largest accumulated input; SNN: class with the highest",
-    "output spike count (stochastic for softmax; report read-out accuracy)",
-)
 CELL = 16  # characters of a value in a line: a stamp
 
 
@@ -65,8 +61,6 @@ def compare(
     if figure is not None:
         _draw(figure, compared_simulations, force)
     lines = _block_lines(rows)
-    if any("readout_accuracy" in values(item) for item in compared_simulations):
-        lines += TWO_ACCURACIES
     lines += mapping_lines(_mappings(compared_simulations))
     if figure is not None:
         lines.append(f"figure: {figure}")

@@ -195,7 +195,7 @@ def _result_lines(results: Sequence[StageResult]) -> List[str]:
 
 def _detail_lines(result: StageResult) -> List[str]:
     """Return lines about a result that are not quantities of its summary."""
-    from snnb.simulation.statistics import ACCURACIES, QUOTED, SimulationStatistics
+    from snnb.simulation.statistics import ACCURACIES, SimulationStatistics
 
     details = result.record.details
     lines: List[str] = []
@@ -204,12 +204,9 @@ def _detail_lines(result: StageResult) -> List[str]:
         lines += fidelity.lines()
     lines += _decay_factors(result)
     if result.stage == "simulate":
-        summary = details.summary
-        if summary.classifies and summary.readout_accuracy is not None:
-            lines.append(QUOTED[details.output_coding])
         file = result.directory / ACCURACIES
         statistics = read_document(SimulationStatistics, file)
-        lines.append(str(statistics.operations))
+        lines += statistics.operation_lines
     return lines
 
 

@@ -5,7 +5,8 @@
 
 declares the quantity `mean_load`: its key is the name of the field. A document has
 the quantities of its fields, and of the documents in these fields at any depth, but
-not of those in lists and mappings. A key occurs once in a document, and stands for
+not of those in lists and mappings. A property whose return type is declared likewise
+is a quantity that is computed, not stored. A key occurs once in a document, and stands for
 one quantity in all documents: a quantity of several documents is declared once, as a
 type. A view is what a table shows: quantities by key, in order, see `view`.
 """
@@ -180,6 +181,20 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
         if twice:
             raise TypeError(f"{kind.__name__} has two quantities {', '.join(twice)}")
         quantities.update(field_quantities)
+    quantities.update(_computed_quantities(kind))
+    return quantities
+
+
+def _computed_quantities(kind: Kind) -> Dict[Key, Quantity]:
+    """Return the quantities of the properties of a kind of document by key."""
+    quantities: Dict[Key, Quantity] = {}
+    for base in reversed(kind.__mro__):
+        for name, member in vars(base).items():
+            if not isinstance(member, property):
+                continue
+            for item in get_args(member.fget.__annotations__.get("return")):
+                if isinstance(item, Quantity):
+                    quantities[name] = item
     return quantities
 
 
@@ -227,6 +242,10 @@ def values(document: BaseModel) -> Dict[Key, Value]:
         if isinstance(value, BaseModel):
             value_of_key.update(values(value))
         elif name in quantities and value is not None:
+            value_of_key[name] = value
+    for name in _computed_quantities(type(document)):
+        value = getattr(document, name)
+        if value is not None:
             value_of_key[name] = value
     return value_of_key
 

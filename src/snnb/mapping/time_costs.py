@@ -244,7 +244,10 @@ class RecordedSteps(Document):
     def line(self) -> str:
         """Return the line of the log."""
         energy = " ".join(prefixed(sum(self.energy_by_event_pj.values()), "pJ"))
-        text = f"{len(self.samples):,} recorded samples: {energy} per sample"
+        text = (
+            f"{len(self.samples):,} recorded samples, each alone on the chip: {energy} "
+            "per sample"
+        )
         if self.step_ns is None:
             return text
         times = np.array(self.step_ns)

@@ -34,8 +34,7 @@ from snnb.stages.train import is_spiking
 # operations
 KEY_FIGURES = view(
     "ann_accuracy",
-    "snn_accuracy",
-    "readout_accuracy",
+    "quoted_accuracy",
     "ann_mean_squared_error",
     "snn_mean_squared_error",
     "readout_mean_squared_error",
@@ -46,10 +45,10 @@ KEY_FIGURES = view(
 ACCURACIES = view(
     "ann_accuracy",
     "ann_accuracy_interval_95",
+    "quoted_accuracy",
+    "quoted_accuracy_interval_95",
     "readout_accuracy",
-    "readout_accuracy_interval_95",
     "snn_accuracy",
-    "snn_accuracy_interval_95",
     "ann_mean_squared_error",
     "readout_mean_squared_error",
     "snn_mean_squared_error",
@@ -138,8 +137,8 @@ def _accuracy_section(
         *_changes(simulation.record.details.fidelity),
     ]
     if statistics.classifies and statistics.readout_accuracy is not None:
-        quoted_kind = QUOTED[simulation.record.details.output_coding]
-        words.append(f"Of the two accuracies, {quoted_kind}.")
+        rule = QUOTED[statistics.output_coding]
+        words.append(f"{rule[0].upper()}{rule[1:]}.")
     picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
     key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
     accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
@@ -282,7 +281,13 @@ def _operations(statistics: SimulationStatistics) -> Section:
     return Section(
         "operations",
         "Operations and energy",
-        [words],
+        [
+            *(
+                f"{line[0].upper()}{line[1:]}."
+                for line in statistics.operation_lines[1:]
+            ),
+            words,
+        ],
         tables=[Table(("", ""), operations, right=(1,))],
     )
 

@@ -51,8 +51,7 @@ class Simulation:
 
 SIMULATIONS = view(
     "num_samples",
-    "readout_accuracy",
-    "snn_accuracy",
+    "quoted_accuracy",
     "snn_mean_squared_error",
     of=[SimulationSummary],
 )
@@ -274,10 +273,8 @@ TRAINED = view(
     of=[Compared],
 )
 COMPARED = view(
-    "readout_accuracy",
-    "readout_accuracy_interval_95",
-    "snn_accuracy",
-    "snn_accuracy_interval_95",
+    "quoted_accuracy",
+    "quoted_accuracy_interval_95",
     "snn_mean_squared_error",
     "mean_rate",
     "latency_steps",

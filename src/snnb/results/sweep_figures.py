@@ -13,12 +13,6 @@ from snnb.results.compare import in_words
 from snnb.results.grid import CHIPS
 from snnb.results.sweep_table import SweepPoint, option_of, option_titles
 
-LABELS = {  # of the axis, by the quantity to quote
-    "readout_accuracy": "accuracy",
-    "snn_accuracy": "accuracy",
-    "snn_mean_squared_error": "mean squared error",
-}
-
 
 class QuotedQuality(NamedTuple):
     """Accuracy or mean squared error to quote of a point, and that of the trained network."""
@@ -31,11 +25,16 @@ class QuotedQuality(NamedTuple):
 def quality_of(point: SweepPoint) -> QuotedQuality:
     """Return the accuracy or the error to quote of a point."""
     summary = point.summary
-    value = getattr(summary, summary.quoted)
-    if summary.classifies:
-        interval = getattr(summary, f"{summary.quoted}_interval_95")
-        return QuotedQuality(value, interval, summary.ann_accuracy)
-    return QuotedQuality(value, None, summary.ann_mean_squared_error)
+    if summary.quoted_accuracy is not None:
+        interval = summary.quoted_accuracy_interval_95
+        return QuotedQuality(summary.quoted_accuracy, interval, summary.ann_accuracy)
+    assert summary.snn_mean_squared_error is not None
+    error = summary.snn_mean_squared_error
+    return QuotedQuality(error, None, summary.ann_mean_squared_error)
+
+
+def _axis_label(points: Sequence[SweepPoint]) -> str:
+    return "accuracy" if points[0].summary.classifies else "mean squared error"
 
 
 def plot_points(
@@ -67,7 +66,7 @@ def plot_points(
         intervals = np.array(
             [quality.interval for quality in qualities], float
         ).reshape(*shape, 2)
-    label = LABELS[points[0].summary.quoted]
+    label = _axis_label(points)
     return comparison.plot_sweep(
         grid,
         measured_quality,
@@ -86,7 +85,7 @@ def plot_operations(points: Sequence[SweepPoint]) -> Figure:
             _options(point), operations, quality_of(point).value
         )
         simulations[point.run, point.simulation] = simulated_point
-    label = LABELS[points[0].summary.quoted]
+    label = _axis_label(points)
     return comparison.plot_operations(
         list(simulations.values()), label, highest_is_best=label == "accuracy"
     )
@@ -110,7 +109,7 @@ def _plot_chips(points: Sequence[SweepPoint]) -> Figure:
                     network_only=cost.energy_pj is None,
                 )
             )
-    label = LABELS[points[0].summary.quoted]
+    label = _axis_label(points)
     return comparison.plot_chips(on_chips, label, highest_is_best=label == "accuracy")
 
 

@@ -78,8 +78,7 @@ class SweepPoints(Document):
 SWEPT = view(
     "num_samples",
     "ann_accuracy",
-    "readout_accuracy",
-    "snn_accuracy",
+    "quoted_accuracy",
     "ann_mean_squared_error",
     "snn_mean_squared_error",
     "mean_rate",
@@ -179,7 +178,7 @@ def point_table(points: Sequence[SweepPoint]) -> PointTable:
         key: quantity for key, quantity in SWEPT.items() if key in with_value
     }
     quantity_heads, cells = columns(
-        points, quantities_shown, intervals=[points[0].summary.quoted]
+        points, quantities_shown, intervals=["quoted_accuracy"]
     )
     return PointTable(
         head=[*head, *quantity_heads],

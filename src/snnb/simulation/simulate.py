@@ -74,10 +74,7 @@ class Simulation:
 
         It is None without labels, and for a network that reproduces its input.
         """
-        if not self.statistics.classifies:
-            return None
-        quoted_accuracy: float = getattr(self.statistics, self.statistics.quoted)
-        return quoted_accuracy
+        return self.statistics.quoted_accuracy
 
     @property
     def rates(self) -> Dict[str, np.ndarray]:

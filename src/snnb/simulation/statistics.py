@@ -17,6 +17,8 @@ from snnb.network.quantities import SYNAPSES
 from snnb.simulation.accuracy import wilson_interval
 from snnb.simulation.job import SimulationJob
 from snnb.simulation.operations import (
+    ADDITION_PJ,
+    MULTIPLY_ACCUMULATE_PJ,
     activation_sparsity,
     connection_sparsity,
     energy_45nm,
@@ -34,11 +36,16 @@ ACCURACIES = "sim_accuracies.json"
 # in the quarter before.
 RISING = 1.05
 TOP_FROM_CLASSES = 100  # number of classes from which top-5 accuracies are reported
-# By coding of the output: which of the two accuracies to quote, and why
+# By coding of the output: which accuracy is quoted, and why
 QUOTED = {
-    "random": "report the read-out accuracy: the softmax output is stochastic",
-    "spikes": "report the SNN accuracy (output spikes); the read-out uses their input",
-    MEMBRANE: ("the output does not spike: both accuracies use its membrane potential"),
+    "random": (
+        "the SNN accuracy is that of the read-out: the output spikes of a softmax are "
+        "drawn at random"
+    ),
+    "spikes": "the SNN accuracy is that of the output spikes; the read-out is their input",
+    MEMBRANE: (
+        "the SNN accuracy is that of the membrane potential: the output does not spike"
+    ),
 }
 
 
@@ -234,8 +241,36 @@ class SimulationStatistics(SimulationSummary):
         )
 
     @property
-    def operations(self) -> str:
-        """One line of operations and energy at 45 nm, in brackets those as trained."""
+    def operation_lines(self) -> List[str]:
+        """Lines of operations and energy at 45 nm.
+
+        If the energy is higher than that of the trained network, the second line says
+        how many additions take the place of a multiply-accumulate. More than 4.6 / 0.9
+        take more energy.
+        """
+        lines = [self._operations()]
+        trained_energy = self.energy_45nm_ann_pj
+        trained_macs = self.ann_multiply_accumulates_per_sample
+        if (
+            trained_energy is None
+            or trained_macs is None
+            or self.energy_45nm_pj <= trained_energy
+        ):
+            return lines
+        replaced_macs = trained_macs - self.input_multiply_accumulates_per_sample
+        if replaced_macs <= 0:
+            cause = "the input alone needs as many MACs"
+        else:
+            additions = self.synaptic_operations_per_sample / replaced_macs
+            equal = MULTIPLY_ACCUMULATE_PJ / ADDITION_PJ
+            cause = (
+                f"{additions:.1f} additions replace a MAC, and {equal:.1f} take as much "
+                "energy"
+            )
+        return [*lines, f"more energy than trained: {cause}"]
+
+    def _operations(self) -> str:
+        """Return operations and energy, in brackets those of the trained network."""
         cells = cells_of(self, OPERATIONS)
         spiking = f"{cells['synaptic_operations_per_sample']} additions"
         if self.input_multiply_accumulates_per_sample:
@@ -272,6 +307,13 @@ class SimulationStatistics(SimulationSummary):
         return "random" in self.coding.values()
 
     @property
+    def output_coding(self) -> str:
+        """Coding of the output: `spikes`, `random` (softmax) or `membrane`."""
+        codings = self.coding.values()
+        special = (coding for coding in ("random", MEMBRANE) if coding in codings)
+        return next(special, "spikes")
+
+    @property
     def quoted_by_step(self) -> List[float]:
         """Accuracy, or error, to quote after each time step.
 
@@ -295,7 +337,9 @@ class SimulationStatistics(SimulationSummary):
         """Return the lines of the log."""
         lines = [f"engine: {self.engine} ({self.engine_reason})"]
         lines += [f"{row.title}: {row.measure}" for row in rows(self, LOG)]
-        lines.append(self.operations)
+        if self.classifies and self.readout_accuracy is not None:
+            lines.append(QUOTED[self.output_coding])
+        lines += self.operation_lines
         for name, rate in self.mean_rates.items():
             lines.append(
                 f"{name}: {rate:.5f} spikes per step; "
@@ -319,10 +363,10 @@ LOG = view(
     "num_samples",
     "ann_accuracy",
     "ann_accuracy_interval_95",
+    "quoted_accuracy",
+    "quoted_accuracy_interval_95",
     "readout_accuracy",
-    "readout_accuracy_interval_95",
     "snn_accuracy",
-    "snn_accuracy_interval_95",
     "ann_mean_squared_error",
     "readout_mean_squared_error",
     "snn_mean_squared_error",

@@ -8,7 +8,7 @@ from typing import Optional, Tuple
 from pydantic import Field
 from typing_extensions import Annotated
 
-from snnb.core.quantities import Key, Quantity, percent, percents
+from snnb.core.quantities import Quantity, percent, percents
 from snnb.io.text import Document
 from snnb.network.quantities import LATENCY, SAMPLE_INTERVAL
 
@@ -74,16 +74,16 @@ class SimulationSummary(Document):
     ] = Field(
         default=None,
         description=(
-            "its interval, if the spikes of the output are random, so that it is to be "
-            "quoted"
+            "its interval, if the spikes of the output are random, so that it is the "
+            "SNN accuracy"
         ),
     )
     snn_accuracy: Annotated[
         Accuracy,
         Quantity(
-            "SNN accuracy",
+            "output spike accuracy",
             percent,
-            short="SNN",
+            short="output spikes",
             interval="snn_accuracy_interval_95",
         ),
     ] = Field(
@@ -95,7 +95,7 @@ class SimulationSummary(Document):
     )
     snn_accuracy_interval_95: Annotated[
         Interval,
-        Quantity("SNN accuracy, 95 %", percents),
+        Quantity("output spike accuracy, 95 %", percents),
     ] = Field(default=None, description="its interval")
     ann_mean_squared_error: Annotated[
         Optional[float],
@@ -146,15 +146,29 @@ class SimulationSummary(Document):
         return self.snn_accuracy is not None
 
     @property
-    def quoted(self) -> Key:
-        """Key of the accuracy or error to quote.
+    def quoted_accuracy(
+        self,
+    ) -> Annotated[
+        Accuracy,
+        Quantity(
+            "SNN accuracy",
+            percent,
+            short="SNN",
+            interval="quoted_accuracy_interval_95",
+        ),
+    ]:
+        """Accuracy that is quoted for the spiking network; None without labels.
 
-        It is the accuracy of the read-out if the spikes of the output are random.
+        It is the accuracy of the output spikes, or that of the read-out if these spikes
+        are drawn at random, as those of a softmax are.
         """
-        if not self.classifies:
-            return "snn_mean_squared_error"
-        return (
-            "snn_accuracy"
-            if self.readout_accuracy_interval_95 is None
-            else "readout_accuracy"
-        )
+        if self.readout_accuracy_interval_95 is None:
+            return self.snn_accuracy
+        return self.readout_accuracy
+
+    @property
+    def quoted_accuracy_interval_95(
+        self,
+    ) -> Annotated[Interval, Quantity("SNN accuracy, 95 %", percents)]:
+        """Wilson's 95 % confidence interval of `quoted_accuracy`."""
+        return self.readout_accuracy_interval_95 or self.snn_accuracy_interval_95

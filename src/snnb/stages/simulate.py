@@ -103,8 +103,7 @@ class SimulateDetails(Record):
 
 SUMMARY = view(
     "ann_accuracy",
-    "snn_accuracy",
-    "readout_accuracy",
+    "quoted_accuracy",
     "ann_mean_squared_error",
     "snn_mean_squared_error",
     "readout_mean_squared_error",
