@@ -29,7 +29,7 @@ SETTINGS = SimulationSettings(
 
 
 def _simulate(case, folder, **changes):
-    """Return the document of a simulation, its lines, the edges of the graph and all spikes, (samples, steps, nodes)."""
+    """Return document and lines of a simulation, edges of the graph, and all spikes, (samples, steps, nodes)."""
     result = simulate_case(
         case, folder, SETTINGS.changed(**changes), multiply_accumulates=TRAINED
     )
@@ -89,7 +89,7 @@ def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(
 
 
 @pytest.mark.parametrize(
-    "macs, expected_cause",
+    ("macs", "expected_cause"),
     [(10**9, None), (1, "the input alone needs as many MACs")],
 )
 def test_energy_above_the_trained_networks_is_explained(
