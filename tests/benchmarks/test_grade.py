@@ -411,11 +411,10 @@ def test_the_stored_mappings_and_the_tables_of_the_page_are_those_of_the_csv_fil
     case, by_method = next(
         one_case for one_case in table.by_case(rows).items() if one_case[0][0] == name
     )
-    table.best_of(by_method)["hops_unicast"] *= 1.01
+    stored = json.loads(table.result_of(*case).read_text(encoding="utf-8"))
+    by_method[stored["method"]]["hops_unicast"] *= 1.01
     with pytest.raises(
         SystemExit,
         match=f"{case[1]}.json: hops_unicast is .* by grade.py and .* by instances.csv",
     ):
-        table.check(
-            table.Graph(table.INSTANCES / f"{name}.h5"), *case, table.best_of(by_method)
-        )
+        table.check(table.Graph(table.INSTANCES / f"{name}.h5"), *case, by_method)
