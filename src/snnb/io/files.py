@@ -73,10 +73,26 @@ def refuse_special(path: Path) -> None:
         )
 
 
+@contextmanager
+def naming_without_memory(path: Path) -> Iterator[None]:
+    """Raise `ResourceError` with the path if the block, which reads it, gets no memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ResourceError(
+            f"{path}: out of memory; use a machine with more memory, or a smaller file"
+        ) from error
+
+
 def read_bytes(path: Path) -> bytes:
-    """Read a file; raise `DamagedError` for a pipe, socket or device."""
+    """Read a file.
+
+    Raise `DamagedError` for a pipe, socket or device, and `ResourceError` if it does
+    not fit into memory.
+    """
     refuse_special(path)
-    return path.read_bytes()
+    with naming_without_memory(path):
+        return path.read_bytes()
 
 
 def read_text_bytes(path: Path) -> bytes:
@@ -93,7 +109,8 @@ def read_text_bytes(path: Path) -> bytes:
             f"has {size:,} bytes; a file of text has at most {MAX_TEXT_BYTES:,}, so "
             "snnb did not write it: move it away",
         )
-    return path.read_bytes()
+    with naming_without_memory(path):
+        return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import SCRATCH_BYTES
 from snnb.io.budget import Budget
-from snnb.io.files import refuse_special
+from snnb.io.files import naming_without_memory, refuse_special
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -131,8 +131,11 @@ def _refuse_other_files(file: h5py.File, path: Path) -> None:
 def reading(
     path: Path, content: Optional[BinaryIO] = None, budget: Optional[Budget] = None
 ) -> Iterator[OpenedFile]:
-    """Open an HDF5 file, see `open_file`; raise `DamagedError` if HDF5 raises inside the block."""
-    with open_file(path, content, budget) as file:
+    """Open an HDF5 file, see `open_file`; raise `DamagedError` if HDF5 raises inside the block.
+
+    Raise `ResourceError` if the block gets no memory.
+    """
+    with naming_without_memory(path), open_file(path, content, budget) as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
