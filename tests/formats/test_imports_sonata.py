@@ -9,6 +9,7 @@ import pytest
 from snnb.core.errors import InputError, UsageError
 from snnb.mapping.map_network import map_network
 from snnb.mapping.traffic import MappableNetwork
+from tests.cli.test_file_budget import measure_resources
 from tests.formats.mapped import CHIP, assert_refused, costs_of, import_anew
 from tests.graph.edges import all_edges
 
@@ -559,3 +560,60 @@ def test_a_report_without_names_is_that_of_the_only_population(tmp_path):
             ("x", [1, 2, 0])
         ]
     assert notes == ("delays are not read",)
+
+
+DAMAGES = {
+    "group": lambda file, name, shape: file.create_group(name),
+    "text": lambda file, name, shape: file.create_dataset(
+        name, data=np.full(shape, b"x")
+    ),
+    "large": lambda file, name, shape: file.create_dataset(
+        name, data=np.full(shape, 1e300)
+    ),
+    "NaN": lambda file, name, shape: file.create_dataset(
+        name, data=np.full(shape, np.nan)
+    ),
+    "too many": lambda file, name, shape: file.create_dataset(
+        name, (300_000_000,), "i1", chunks=(1 << 20,)
+    ),
+    "two axes": lambda file, name, shape: file.create_dataset(name, data=[[1, 1]] * 2),
+}
+
+
+def damaged_names():
+    """Return the names of all arrays of `small` with each damage."""
+    names = [f"nodes/{one}/{kind}" for one in ("cells", "from") for kind in NODE_ARRAYS]
+    names += [f"edges/{one}/{kind}" for one in "ab" for kind in EDGE_ARRAYS]
+    return [
+        (name, damage)
+        for name in names
+        for damage in DAMAGES
+        # Values that no edge refers to may follow
+        if (name[-10:], damage) != ("syn_weight", "too many")
+    ]
+
+
+NODE_ARRAYS = ("node_type_id", "node_id")
+EDGE_ARRAYS = (
+    "source_node_id",
+    "target_node_id",
+    "edge_type_id",
+    "edge_group_id",
+    "edge_group_index",
+    "0/syn_weight",
+)
+
+
+@pytest.mark.parametrize(("name", "damage"), damaged_names())
+def test_an_array_that_is_none_is_refused_by_name_in_little_memory(
+    tmp_path, name, damage
+):
+    def edit(file):
+        shape, kept = file[name].shape, dict(file[name].attrs)
+        del file[name]
+        DAMAGES[damage](file, name, shape)
+        file[name].attrs.update(kept)
+
+    folder = small(tmp_path / "net", edit)
+    with measure_resources():
+        assert_refused(folder / "edges.h5", "edges.h5")

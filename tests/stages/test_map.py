@@ -523,7 +523,10 @@ def test_a_mapping_onto_loihi_states_what_each_step_takes(simulated_run):
         "spike_times.npz",
         "loihi.yaml",
     ]
-    assert "3 recorded samples, each alone on the chip: " in (mapping.directory / "log.txt").read_text()
+    assert (
+        "3 recorded samples, each alone on the chip: "
+        in (mapping.directory / "log.txt").read_text()
+    )
     assert (mapping.directory / "events.png").exists()
 
 

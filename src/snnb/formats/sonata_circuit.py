@@ -42,7 +42,15 @@ from snnb.core.errors import DamagedError
 from snnb.formats.description import DESCRIPTION, Description, read_description
 from snnb.graph.listed import EDGES, NEURON_BYTES, Edges, ListedGraph, ListedPopulation
 from snnb.graph.neuron_names import read_names
-from snnb.io.hdf5 import budget_of, read_rows, reading, text_of, whole
+from snnb.io.hdf5 import (
+    array_in,
+    budget_of,
+    read_integers,
+    read_rows,
+    reading,
+    text_of,
+    whole,
+)
 from snnb.io.text import JsonValue, load_json, read_lines
 
 CIRCUIT_CONFIG = "circuit_config.json"
@@ -119,7 +127,7 @@ class _EdgePopulation(NamedTuple):
         """
         with reading(self.path) as file:
             group = file["edges"][self.name]
-            size = group["source_node_id"].size
+            size = array_in(group, "source_node_id").size
             attributes = [group[number] for number in _attribute_groups(group)]
             has_counts = any("nsyns" in columns for columns in attributes)
             has_counts = has_counts or bool(self.type_values["nsyns"])
@@ -134,7 +142,7 @@ class _EdgePopulation(NamedTuple):
 
     def _ids(self, column: h5py.Dataset, rows: range, nodes: range) -> np.ndarray:
         """Read the numbers of nodes; return their ids in the graph: int64 (rows,)."""
-        numbers = read_rows(column, rows.start, rows.stop).astype(np.int64)
+        numbers = read_integers(column, rows.start, rows.stop)
         outside = np.flatnonzero((numbers < 0) | (numbers >= len(nodes)))
         if outside.size:
             raise DamagedError(
@@ -153,17 +161,18 @@ class _EdgePopulation(NamedTuple):
         groups_with_key = [number for number in groups if key in group[number]]
         index = np.arange(rows.start, rows.stop)
         if "edge_group_index" in group:
-            index = read_rows(group["edge_group_index"], rows.start, rows.stop)
+            index = read_integers(group["edge_group_index"], rows.start, rows.stop)
         if len(groups) == 1 and groups_with_key:
-            return _values_at(group[groups[0]][key], index)
+            return _values_at(array_in(group[groups[0]], key), index)
         values = np.ones(len(rows), np.float32)
         if self.type_values[key]:
-            type_ids = read_rows(group["edge_type_id"], rows.start, rows.stop)
+            type_ids = read_integers(group["edge_type_id"], rows.start, rows.stop)
             values = _values_by_type(self.type_values[key], type_ids)
         for number in groups_with_key:
-            group_ids = read_rows(group["edge_group_id"], rows.start, rows.stop)
+            group_ids = read_integers(group["edge_group_id"], rows.start, rows.stop)
             is_member = group_ids == int(number)
-            values[is_member] = _values_at(group[number][key], index[is_member])
+            column = array_in(group[number], key)
+            values[is_member] = _values_at(column, index[is_member])
         return values
 
 
@@ -487,9 +496,10 @@ def _read_nodes(
     `virtual` is whether the configuration declares it as virtual, `originals` the
     populations of the graph that `snnb` exported, by name.
     """
-    size = group["node_type_id"].size
+    stored_type_ids = array_in(group, "node_type_id")
+    size = stored_type_ids.size
     budget_of(group).draw(size, f"nodes of {name}", NEURON_BYTES)
-    stored_types = whole(group["node_type_id"]).astype(np.int64)
+    stored_types = read_integers(stored_type_ids, 0, size)
     order = _row_of_each_node(path, name, group)
     type_ids = stored_types[order]
     attributes = {}
@@ -654,8 +664,8 @@ def _read_edge_population(
     types: TypeTable,
 ) -> _EdgePopulation:
     """Check the names and sizes of an edge population, and note what is not read."""
-    source = group["source_node_id"]
-    target = group["target_node_id"]
+    source = array_in(group, "source_node_id")
+    target = array_in(group, "target_node_id")
     sources = _nodes_of_end(path, name, "source", source, ids)
     targets = _nodes_of_end(path, name, "target", target, ids)
     size = source.size
@@ -666,7 +676,7 @@ def _read_edge_population(
             f"edges {name}: {size:,} sources and {target.size:,} targets",
         )
     for column in ("edge_type_id", "edge_group_id", "edge_group_index"):
-        if column in group and group[column].shape != source.shape:
+        if column in group and array_in(group, column).shape != source.shape:
             raise DamagedError(
                 path,
                 f"edges {name}: {size:,} sources and {group[column].size:,} of {column}",

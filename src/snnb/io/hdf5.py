@@ -242,6 +242,31 @@ def read_rows(dataset: h5py.Dataset, first_row: int, stop: int) -> np.ndarray:
     return dataset[first_row:stop]
 
 
+def array_in(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Return an array of a group; raise `DamagedError` if it is a group itself."""
+    item = group[name]
+    refuse_group(item)
+    return item
+
+
+def read_integers(dataset: h5py.Dataset, first_row: int, stop: int) -> np.ndarray:
+    """Read rows of integers, which may be stored as floating-point numbers: int64.
+
+    Raise `DamagedError` if a value is not an integer of 64 bits.
+    """
+    values = read_rows(dataset, first_row, stop)
+    largest = np.iinfo(np.int64).max
+    is_integer = values.dtype.kind in "iu" or (
+        values.dtype.kind == "f" and bool((values == np.floor(values)).all())
+    )
+    if not is_integer or (values.size and (abs(values) >= largest).any()):
+        raise DamagedError(
+            budget_of(dataset).path,
+            f"{dataset.name} has values that are not integers of 64 bits",
+        )
+    return values.astype(np.int64)
+
+
 def refuse_group(item: Union[h5py.Group, h5py.Dataset]) -> None:
     """Raise `DamagedError` if an object of a file is a group in place of an array."""
     if not isinstance(item, h5py.Dataset):
