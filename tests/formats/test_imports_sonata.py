@@ -562,6 +562,15 @@ def test_a_report_without_names_is_that_of_the_only_population(tmp_path):
     assert notes == ("delays are not read",)
 
 
+NODE_ARRAYS = ("node_type_id", "node_id")
+EDGE_ARRAYS = (
+    "source_node_id",
+    "target_node_id",
+    "edge_type_id",
+    "edge_group_id",
+    "edge_group_index",
+    "0/syn_weight",
+)
 DAMAGES = {
     "group": lambda file, name, shape: file.create_group(name),
     "text": lambda file, name, shape: file.create_dataset(
@@ -593,21 +602,8 @@ def damaged_names():
     ]
 
 
-NODE_ARRAYS = ("node_type_id", "node_id")
-EDGE_ARRAYS = (
-    "source_node_id",
-    "target_node_id",
-    "edge_type_id",
-    "edge_group_id",
-    "edge_group_index",
-    "0/syn_weight",
-)
-
-
 @pytest.mark.parametrize(("name", "damage"), damaged_names())
-def test_an_array_that_is_none_is_refused_by_name_in_little_memory(
-    tmp_path, name, damage
-):
+def test_a_wrong_array_is_refused_with_the_name_of_its_file(tmp_path, name, damage):
     def edit(file):
         shape, kept = file[name].shape, dict(file[name].attrs)
         del file[name]

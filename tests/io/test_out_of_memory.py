@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 BYTES = 60_000_000  # of the file, fewer than a file of text may have
-LIMIT = 20_000_000  # of the memory that the process may still get
+LIMIT = 20_000_000  # bytes of memory that the process may still allocate
 
 READ = """
 import resource, sys
 from pathlib import Path
-
-
 
 from snnb.core.errors import ResourceError
 from snnb.io import files, hdf5

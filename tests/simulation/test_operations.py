@@ -88,16 +88,25 @@ def test_additions_are_spikes_at_edges_and_energies_those_of_the_operations(
         assert lines[1].startswith(more.format(additions / replaced_macs))
 
 
-@pytest.mark.parametrize(
-    ("macs", "expected_cause"),
-    [(10**9, None), (1, "the input alone needs as many MACs")],
-)
-def test_energy_above_the_trained_networks_is_explained(
-    exact, tmp_path, macs, expected_cause
-):
-    result = simulate_case(exact, tmp_path, SETTINGS, multiply_accumulates=macs)
+@pytest.mark.parametrize("more_macs", [10**9, 2, 0, -1])
+def test_energy_above_the_trained_networks_is_explained(exact, tmp_path, more_macs):
+    """`more_macs` are those of the trained network without those of the input."""
+    counts = simulate_case(exact, tmp_path / "counts", SETTINGS).statistics
+    macs = counts.input_multiply_accumulates_per_sample + more_macs
+    result = simulate_case(
+        exact, tmp_path / "result", SETTINGS, multiply_accumulates=macs
+    )
+    additions = counts.synaptic_operations_per_sample
+    expected_causes = {
+        10**9: [],
+        2: [
+            f"{additions / 2:.1f} additions replace a MAC, and 5.1 take as much energy"
+        ],
+        0: ["the input alone needs as many MACs"],
+        -1: ["the input alone needs as many MACs"],
+    }
     causes = [line.split(": ")[1] for line in result.statistics.operation_lines[1:]]
-    assert causes == ([] if expected_cause is None else [expected_cause])
+    assert causes == expected_causes[more_macs]
 
 
 def test_poolings_sums_and_zeros_of_a_padding_multiply_nothing():

@@ -5,10 +5,10 @@
 
 declares the quantity `mean_load`: its key is the name of the field. A document has
 the quantities of its fields, and of the documents in these fields at any depth, but
-not of those in lists and mappings. A property whose return type is declared likewise
-is a quantity that is computed, not stored. A key occurs once in a document, and stands for
-one quantity in all documents: a quantity of several documents is declared once, as a
-type. A view is what a table shows: quantities by key, in order, see `view`.
+not of those in lists and mappings. A property with such a return type is a quantity
+that is computed, not stored. A key occurs once in a document, and stands for one
+quantity in all documents: a quantity of several documents is declared once, as a type.
+A view is what a table shows: quantities by key, in order, see `view`.
 """
 
 from dataclasses import dataclass
@@ -185,6 +185,7 @@ def quantities_of(kind: Kind) -> Dict[Key, Quantity]:
     return quantities
 
 
+@lru_cache(maxsize=None)
 def _computed_quantities(kind: Kind) -> Dict[Key, Quantity]:
     """Return the quantities of the properties of a kind of document by key."""
     quantities: Dict[Key, Quantity] = {}

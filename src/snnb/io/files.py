@@ -74,8 +74,8 @@ def refuse_special(path: Path) -> None:
 
 
 @contextmanager
-def naming_without_memory(path: Path) -> Iterator[None]:
-    """Raise `ResourceError` with the path if the block, which reads it, gets no memory."""
+def raise_when_out_of_memory(path: Path) -> Iterator[None]:
+    """Raise `ResourceError` with the path of the file that the block reads."""
     try:
         yield
     except MemoryError as error:
@@ -91,7 +91,7 @@ def read_bytes(path: Path) -> bytes:
     not fit into memory.
     """
     refuse_special(path)
-    with naming_without_memory(path):
+    with raise_when_out_of_memory(path):
         return path.read_bytes()
 
 
@@ -109,7 +109,7 @@ def read_text_bytes(path: Path) -> bytes:
             f"has {size:,} bytes; a file of text has at most {MAX_TEXT_BYTES:,}, so "
             "snnb did not write it: move it away",
         )
-    with naming_without_memory(path):
+    with raise_when_out_of_memory(path):
         return path.read_bytes()
 
 

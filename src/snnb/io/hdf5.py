@@ -20,7 +20,7 @@ import numpy as np
 from snnb.core.errors import DamagedError, first_line
 from snnb.core.machine import SCRATCH_BYTES
 from snnb.io.budget import Budget
-from snnb.io.files import naming_without_memory, refuse_special
+from snnb.io.files import raise_when_out_of_memory, refuse_special
 from snnb.io.text import JsonValue, parse_json
 
 RAISED_BY_HDF5 = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -135,7 +135,7 @@ def reading(
 
     Raise `ResourceError` if the block gets no memory.
     """
-    with naming_without_memory(path), open_file(path, content, budget) as file:
+    with raise_when_out_of_memory(path), open_file(path, content, budget) as file:
         try:
             yield file
         except RAISED_BY_HDF5 as error:
@@ -259,7 +259,7 @@ def read_integers(dataset: h5py.Dataset, first_row: int, stop: int) -> np.ndarra
     is_integer = values.dtype.kind in "iu" or (
         values.dtype.kind == "f" and bool((values == np.floor(values)).all())
     )
-    if not is_integer or (values.size and (abs(values) >= largest).any()):
+    if not is_integer or (np.abs(values) >= largest).any():
         raise DamagedError(
             budget_of(dataset).path,
             f"{dataset.name} has values that are not integers of 64 bits",

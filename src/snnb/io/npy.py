@@ -13,7 +13,7 @@ import numpy as np
 
 from snnb.core.errors import DamagedError, first_line
 from snnb.io.budget import Budget
-from snnb.io.files import naming_without_memory, refuse_special
+from snnb.io.files import raise_when_out_of_memory, refuse_special
 
 RAISED_BY_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)
 RAISED_BY_NUMPY = (
@@ -112,7 +112,7 @@ def _reading_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an npz file; raise `DamagedError` if numpy or zipfile raise inside the block."""
     refuse_special(path)
     try:
-        with naming_without_memory(path), zipfile.ZipFile(str(path)) as archive:
+        with raise_when_out_of_memory(path), zipfile.ZipFile(str(path)) as archive:
             yield archive
     except RAISED_BY_NUMPY as error:
         raise DamagedError(

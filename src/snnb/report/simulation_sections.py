@@ -23,7 +23,7 @@ from snnb.plots.simulation import plot_quality, plot_rates
 from snnb.report.page import Figure, Section, Table, embed_figure
 from snnb.results.compare import Simulation, simulated_files
 from snnb.rundir.directory import RunDirectory
-from snnb.simulation.statistics import QUOTED, SimulationStatistics
+from snnb.simulation.statistics import SimulationStatistics
 from snnb.stages import parse, prepare
 from snnb.stages.prepare import dataset_array
 from snnb.stages.simulate import parsed_file
@@ -136,9 +136,7 @@ def _accuracy_section(
         f"{took}, input {params.input}.",
         *_changes(simulation.record.details.fidelity),
     ]
-    if statistics.classifies and statistics.readout_accuracy is not None:
-        rule = QUOTED[statistics.output_coding]
-        words.append(f"{rule[0].upper()}{rule[1:]}.")
+    words += map(_sentence, statistics.accuracy_lines)
     picture = embed_figure(f"{label} by time step", plot_quality(*statistics.course))
     key_figures = [(row.title, row.measure) for row in rows(statistics, KEY_FIGURES)]
     accuracies = [(row.title, row.measure) for row in rows(statistics, ACCURACIES)]
@@ -150,6 +148,10 @@ def _accuracy_section(
         tables=[Table(("", ""), accuracies, right=(1,))],
         key_figures=key_figures,
     )
+
+
+def _sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}."
 
 
 def _changes(fidelity: Optional[Fidelity]) -> List[str]:
@@ -281,13 +283,7 @@ def _operations(statistics: SimulationStatistics) -> Section:
     return Section(
         "operations",
         "Operations and energy",
-        [
-            *(
-                f"{line[0].upper()}{line[1:]}."
-                for line in statistics.operation_lines[1:]
-            ),
-            words,
-        ],
+        [*map(_sentence, statistics.operation_lines[1:]), words],
         tables=[Table(("", ""), operations, right=(1,))],
     )
 

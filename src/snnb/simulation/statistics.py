@@ -241,6 +241,13 @@ class SimulationStatistics(SimulationSummary):
         )
 
     @property
+    def accuracy_lines(self) -> List[str]:
+        """Line about the accuracy that is quoted, and the reason; none without a read-out."""
+        if self.readout_accuracy is None:
+            return []
+        return [QUOTED[self.output_coding]]
+
+    @property
     def operation_lines(self) -> List[str]:
         """Lines of operations and energy at 45 nm.
 
@@ -304,7 +311,7 @@ class SimulationStatistics(SimulationSummary):
     @property
     def is_random(self) -> bool:
         """Whether the spikes of the output, a softmax, are random."""
-        return "random" in self.coding.values()
+        return self.output_coding == "random"
 
     @property
     def output_coding(self) -> str:
@@ -337,8 +344,7 @@ class SimulationStatistics(SimulationSummary):
         """Return the lines of the log."""
         lines = [f"engine: {self.engine} ({self.engine_reason})"]
         lines += [f"{row.title}: {row.measure}" for row in rows(self, LOG)]
-        if self.classifies and self.readout_accuracy is not None:
-            lines.append(QUOTED[self.output_coding])
+        lines += self.accuracy_lines
         lines += self.operation_lines
         for name, rate in self.mean_rates.items():
             lines.append(

@@ -58,8 +58,6 @@ class SimulationSummary(Document):
         Quantity(
             "read-out accuracy",
             percent,
-            short="read-out",
-            interval="readout_accuracy_interval_95",
         ),
     ] = Field(
         default=None,
@@ -83,8 +81,6 @@ class SimulationSummary(Document):
         Quantity(
             "output spike accuracy",
             percent,
-            short="output spikes",
-            interval="snn_accuracy_interval_95",
         ),
     ] = Field(
         default=None,
@@ -157,10 +153,9 @@ class SimulationSummary(Document):
             interval="quoted_accuracy_interval_95",
         ),
     ]:
-        """Accuracy that is quoted for the spiking network; None without labels.
+        """Accuracy of the output spikes, or of the read-out if a softmax draws the spikes.
 
-        It is the accuracy of the output spikes, or that of the read-out if these spikes
-        are drawn at random, as those of a softmax are.
+        It is None without labels, and for a network that reproduces its input.
         """
         if self.readout_accuracy_interval_95 is None:
             return self.snn_accuracy
