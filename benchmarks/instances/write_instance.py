@@ -12,7 +12,7 @@ from snnb.graph.connection import ranges
 from snnb.graph.populations import GraphPopulation
 from snnb.graph.projection import out_degrees, targets
 from snnb.graph.synapse_graph import USER_BLOCK, SynapseGraph, open_store, seal
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import write_array
 from snnb.network.network import DROPPED
 

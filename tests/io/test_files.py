@@ -1,12 +1,14 @@
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from snnb.core.errors import UsageError
-from snnb.io.files import atomic_path, remove_partial, write_text_atomically
+from snnb.core.progress import say_nothing
+from snnb.io.atomic import atomic_path, remove_partial, write_text_atomically
 from tests.rundir.test_directory import deaths, failures
 
 
@@ -41,7 +43,7 @@ def test_files_of_others_with_the_name_of_a_leftover_stay(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     with atomic_path(tmp_path / "out.txt", force=True) as temporary:
         temporary.write_text("new")
-    remove_partial(tmp_path)
+    remove_partial(tmp_path, say_nothing)
     assert victim.read_text() == "precious"
     assert not (tmp_path / "out.txt").is_symlink()
     assert sorted(tmp_path.rglob("*")) == before
@@ -54,7 +56,7 @@ def export(folder, text):
         target,
         force=True,
         companions=[folder / "out.json"],
-        outdated_names=[folder / "out.csv"],
+        outdated=[folder / "out.csv"],
     ) as temporary:
         temporary.write_text(text)
         temporary.with_name("out.json").write_text(text)
@@ -74,19 +76,36 @@ def restore_old(folder):
         (folder / name).write_text(text)
 
 
-def test_killed_at_any_file_operation_all_files_are_the_old_or_all_are_the_new(
+def test_killed_at_any_file_operation_all_files_are_the_old_or_the_new_or_named(
     tmp_path,
 ):
+    """Named are the former files, all of them between where they were and where they are kept."""
     folder, outcomes = tmp_path / "exports", []
     folder.mkdir()
     restore_old(folder)
     for _ in deaths(lambda _: export(folder, "new")):
-        remove_partial(folder)
-        assert files_in(folder) in (OLD, NEW)
-        outcomes.append(files_in(folder) == NEW)
+        messages = []
+        remove_partial(folder, messages.append)
+        kept = list(folder.glob(".out.txt.*.partial/.former"))
+        assert len(messages) == len(kept) <= 1
+        if kept:
+            assert str(kept[0]) in messages[0]
+            assert not (folder / "out.txt").exists()
+            former = files_in(kept[0])
+            assert former["out.txt"] == "old"
+            assert "out.csv" in former or (folder / "out.csv").exists()
+            export(folder, "new")
+            remove_partial(folder, messages.append)
+            assert len(messages) == 1
+            assert files_in(folder) == NEW
+        else:
+            assert files_in(folder) in (OLD, NEW)
+        outcomes.append("named" if kept else files_in(folder) == NEW)
+        shutil.rmtree(folder)
+        folder.mkdir()
         restore_old(folder)
     assert len(outcomes) > 10
-    assert set(outcomes) == {True, False}
+    assert set(outcomes) == {True, False, "named"}
 
 
 def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp_path):
@@ -96,7 +115,7 @@ def test_after_any_failed_operation_all_files_are_the_old_or_all_are_the_new(tmp
     for message in failures(
         lambda: export(folder, "new"), folder, tmp_path / "message"
     ):
-        remove_partial(folder)
+        remove_partial(folder, say_nothing)
         is_new = files_in(folder) == NEW
         assert is_new or files_in(folder) == OLD
         assert is_new == (
@@ -193,7 +212,7 @@ def test_several_write_one_target_at_once_and_the_last_one_is_there(tmp_path, ki
     ) as second_path:
         make(first_path, kind, "first")
         make(second_path, kind, "second")
-        remove_partial(tmp_path)
+        remove_partial(tmp_path, say_nothing)
         with atomic_path(target, force=True) as third_path:
             make(third_path, kind, "third")
         assert content(target, kind) == "third"
@@ -220,7 +239,7 @@ def test_what_a_killed_process_left_is_removed_and_not_what_another_writes(tmp_p
         assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
         (tmp_path / ".mine.abcdefgh.part").touch()
         assert len(list(tmp_path.iterdir())) == 3
-        remove_partial(tmp_path)
+        remove_partial(tmp_path, say_nothing)
         assert {path.name for path in tmp_path.iterdir()} == {
             temporary.parent.name,
             ".mine.abcdefgh.part",
@@ -228,25 +247,68 @@ def test_what_a_killed_process_left_is_removed_and_not_what_another_writes(tmp_p
     assert (tmp_path / "live").read_text() == "half"
 
 
-def test_killed_between_its_renames_the_directory_that_it_replaces_is_restored(
-    tmp_path,
-):
-    target = tmp_path / "out"
+def kill_after_the_first_rename(target):
+    """Replace a directory in a child that is killed when the former one has left its place."""
     target.mkdir()
     (target / "old").touch()
     child = os.fork()
     if child == 0:
         rename = Path.replace
-        Path.replace = lambda self, place: (
-            rename(self, place),
-            os._exit(137),
-        )  # after the first
+        Path.replace = lambda self, place: (rename(self, place), os._exit(137))
         with atomic_path(target, force=True) as temporary:
             temporary.mkdir()
     assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 137
     assert not target.exists()
-    with pytest.raises(UsageError, match="out exists"), atomic_path(
-        target, force=False
-    ):
-        pass
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_killed_between_its_renames_the_former_directory_is_kept_and_named(tmp_path):
+    target = tmp_path / "out"
+    kill_after_the_first_rename(target)
+    messages = []
+    with atomic_path(target, force=False, say=messages.append) as temporary:
+        temporary.mkdir()
+        (former,) = tmp_path.glob(".out.*.partial/.former/out")
+        assert [path.name for path in former.iterdir()] == ["old"]
+    (message,) = messages
+    assert f"{target} is missing" in message
+    assert str(former.parent) in message
+    remove_partial(tmp_path, messages.append)
+    assert len(messages) == 1
+    assert list(tmp_path.rglob("*")) == [target]
+
+
+def test_a_former_directory_can_be_moved_back_as_the_message_says(tmp_path):
+    target = tmp_path / "out"
+    kill_after_the_first_rename(target)
+    (former,) = tmp_path.glob(".out.*.partial/.former/out")
+    former.rename(target)
+    messages = []
+    remove_partial(tmp_path, messages.append)
+    assert messages == []
+    assert list(tmp_path.rglob("*")) == [target, target / "old"]
+
+
+def test_a_directory_that_cannot_be_moved_back_is_kept(tmp_path, monkeypatch):
+    """The disk fails after the first rename, for good."""
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+    renames, rename = [], Path.replace
+
+    def fail_after_the_first(source, place):
+        if renames:
+            raise OSError(errno.EIO, "Input/output error", str(place))
+        renames.append(place)
+        rename(source, place)
+
+    monkeypatch.setattr(Path, "replace", fail_after_the_first)
+    with pytest.raises(OSError, match="Input/output error"), atomic_path(
+        target, force=True
+    ) as temporary:
+        temporary.mkdir()
+    monkeypatch.undo()
+    messages = []
+    remove_partial(tmp_path, messages.append)
+    (former,) = tmp_path.glob(".out.*.partial/.former/out")
+    assert [path.name for path in former.iterdir()] == ["old"]
+    assert str(former.parent) in messages[0]

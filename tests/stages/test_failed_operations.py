@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from snnb import Run
-from snnb.io.files import remove_partial
+from snnb.core.progress import say_nothing
+from snnb.io.atomic import remove_partial
 from snnb.results.verify import verify_run
 from snnb.stages.open_run import open_run
 from tests.rundir.test_directory import fail_at
@@ -123,7 +124,7 @@ def test_after_any_failed_operation_an_export_is_the_old_or_the_new(run, tmp_pat
     old = files()
     outcomes = set()
     for message in failures("export", run.path, folder, tmp_path / "message"):
-        remove_partial(folder)
+        remove_partial(folder, say_nothing)
         outcomes.add((files() == new, message is None))
         assert files() in (old, new)
         assert (files() == new) == (

@@ -14,7 +14,8 @@ from snnb.cli.status import mapping_lines
 from snnb.cli.tables import GAP, page_width, table_lines
 from snnb.core.errors import UsageError
 from snnb.core.quantities import side_by_side
-from snnb.io.files import atomic_path, refuse_existing
+from snnb.io.atomic import atomic_path
+from snnb.io.files import refuse_existing
 from snnb.network.fidelity import CHANGES
 from snnb.plots.figure_format import FIGURE_ENDINGS
 

@@ -25,7 +25,7 @@ from snnb.graph.synapse_graph import (
     read_geometry,
     seal,
 )
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, reading, whole, write_array, writing
 from snnb.io.text import is_name
 from snnb.network.geometry import PADDING

@@ -19,7 +19,8 @@ from snnb.formats.export_options import ExportOptions
 from snnb.formats.node_table import write_node_csv
 from snnb.formats.request import DEFAULT_REQUEST, DEFAULTS, Format, Request
 from snnb.graph.synapse_graph import SynapseGraph
-from snnb.io.files import atomic_path, raise_on_full_disk, refuse_foreign, refuse_link
+from snnb.io.atomic import atomic_path
+from snnb.io.files import raise_on_full_disk, refuse_foreign, refuse_link
 from snnb.io.text import Document, write_json
 
 ARCHITECTURE_ENDING = ".yaml"  # of a mapped export
@@ -86,7 +87,8 @@ def export(
         target,
         force=force,
         companions=files.to_write,
-        outdated_names=files.outdated,
+        outdated=files.outdated,
+        say=say,
     )
     with atomic as temporary, raise_on_full_disk(temporary.parent):
         exporter.write(graph, temporary, request)

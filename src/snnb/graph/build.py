@@ -20,7 +20,7 @@ from snnb.graph.synapse_graph import (
     seal,
     weighting,
 )
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import write_array, writing
 from snnb.io.memory_group import MemoryGroup
 from snnb.network.geometry import PADDING, Axis

@@ -24,7 +24,7 @@ from snnb.graph.synapse_graph import (
     list_name,
     seal,
 )
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import write_array, writing
 from snnb.io.text import LONGEST_NAME, is_name
 from snnb.network.network import Volume

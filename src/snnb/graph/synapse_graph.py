@@ -56,7 +56,7 @@ from snnb.graph.projection import (
     repeats,
     summarize,
 )
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.hdf5 import RAISED_BY_HDF5, damaged, open_file, whole, writing
 from snnb.io.memory_group import MemoryGroup
 from snnb.io.text import html_table

@@ -10,7 +10,8 @@ from typing import Dict, List, Optional, Tuple, cast
 from snnb.core.errors import ReadOnlyError, UsageError
 from snnb.core.formatting import local_time
 from snnb.core.progress import Progress, Say, say_nothing, silent
-from snnb.io.files import atomic_path, refuse_existing, refuse_foreign
+from snnb.io.atomic import atomic_path
+from snnb.io.files import refuse_existing, refuse_foreign
 from snnb.io.text import Document
 from snnb.report.mapping_section import mapping_section
 from snnb.report.network_sections import graph_sections

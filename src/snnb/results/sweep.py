@@ -34,7 +34,8 @@ from snnb.cluster.connect import connected
 from snnb.core.errors import InputError, UsageError, advising
 from snnb.core.progress import Progress, Say, say_nothing
 from snnb.core.quantities import quantities_of, values
-from snnb.io.files import atomic_path, refuse_foreign
+from snnb.io.atomic import atomic_path
+from snnb.io.files import refuse_foreign
 from snnb.io.text import Document, JsonValue, read_document
 from snnb.results.compare import in_words
 from snnb.results.grid import GRID_STAGES, Axis, Point, points_of

@@ -16,7 +16,7 @@ from snnb.core.quantities import (
     values,
     view,
 )
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.text import Document, JsonValue
 from snnb.mapping.quantities import CoreCost, EnergyCost, StepCost
 from snnb.results.grid import CHIPS

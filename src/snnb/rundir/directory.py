@@ -49,6 +49,7 @@ from snnb.core.errors import (
 )
 from snnb.core.options import Options, changes_result
 from snnb.core.progress import Say, say_nothing
+from snnb.io.atomic import remove_partial, target_of
 from snnb.io.files import (
     naming,
     noted,
@@ -58,10 +59,8 @@ from snnb.io.files import (
     refuse_link,
     refuse_special,
     remove,
-    remove_partial,
     sync_directory,
     sync_tree,
-    target_of,
 )
 from snnb.io.text import load_json, printable
 from snnb.rundir import journal, manifest
@@ -579,7 +578,7 @@ class RunDirectory:
             self._complete_removal(change)
         journal.remove_journal(self.path)
         for folder in (self.path, *self._folders_of_exports()):
-            remove_partial(folder)
+            remove_partial(folder, say)
         for kind in self.kinds:
             self._remove_empty(kind)
 

@@ -52,13 +52,9 @@ from snnb.core.errors import DamagedError, InputError, advising
 from snnb.core.options import Options, changes_result, field_type
 from snnb.core.progress import Progress, silent
 from snnb.core.quantities import Key, Value, View, values
+from snnb.io.atomic import write_text_atomically
 from snnb.io.faults import faults_in_words
-from snnb.io.files import (
-    read_text_bytes,
-    refuse_special,
-    sha256_of,
-    write_text_atomically,
-)
+from snnb.io.files import read_text_bytes, refuse_special, sha256_of
 from snnb.io.text import Document, parse_yaml, read_text
 from snnb.version import __version__
 

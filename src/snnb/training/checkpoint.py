@@ -12,7 +12,7 @@ from typing import Dict, Mapping, Optional, Sequence
 import numpy as np
 
 from snnb.core.errors import DamagedError, InputError
-from snnb.io.files import atomic_path
+from snnb.io.atomic import atomic_path
 from snnb.io.npy import load_archive
 from snnb.io.text import JsonValue, parse_json
 from snnb.training.history import EpochMetrics
