@@ -23,7 +23,7 @@ from snnb.cli.main import main
 from snnb.core import progress
 from snnb.core.progress import compilation
 from snnb.results.sweep_table import ChipCost, SweepPoint, point_table
-from snnb.rundir.manifest import current_environment
+from snnb.rundir.environment import current_environment
 from snnb.simulation.summary import SimulationSummary
 from snnb.stages.open_run import open_run
 from tests.end_to_end.conftest import RECORDED
@@ -229,7 +229,9 @@ def test_limits_of_chips_and_mappings_of_one_graph_fit_a_file(folder, capsys):
 
 def test_doctor_says_that_the_toolbox_is_not_installed(capsys, monkeypatch):
     environment = current_environment().model_copy(update={"snntoolbox": None})
-    monkeypatch.setattr("snnb.rundir.manifest.current_environment", lambda: environment)
+    monkeypatch.setattr(
+        "snnb.rundir.environment.current_environment", lambda: environment
+    )
     (line,) = [line for line in print_lines(capsys, "doctor") if "snntoolbox" in line]
     assert NO_TOOLBOX[:20] in line
 

@@ -9,8 +9,9 @@ import pytest
 from snnb.core.errors import InputError, SnnbError, UpstreamError, UsageError
 from snnb.results.verify import verify_run
 from snnb.rundir import manifest
-from snnb.rundir.directory import RunDirectory, locked
+from snnb.rundir.directory import RunDirectory
 from snnb.rundir.journal import Journal, write_journal
+from snnb.rundir.lock import locked
 from snnb.rundir.manifest import manifest_type
 from snnb.stages.all import KINDS
 

@@ -1,11 +1,9 @@
 import contextlib
 import os
-import subprocess
-import sys
 
 import pytest
 
-from snnb.core.errors import UpstreamError, UsageError
+from snnb.core.errors import UpstreamError
 from snnb.rundir.directory import RunDirectory
 from snnb.rundir.journal import Journal, write_journal
 
@@ -56,41 +54,6 @@ def test_a_folder_without_results_is_taken_after_its_lock_is_free_unless_no_wait
     assert [
         f"waiting for {run.path}, in use by process {child}" in line for line in said
     ] == [True] * wait
-
-
-SECOND = """
-import sys
-from pathlib import Path
-from snnb.rundir.directory import locked
-
-with locked(Path(sys.argv[1]), wait=True, say=print):
-    print("has the lock")
-"""
-
-
-def test_a_thread_does_not_wait_for_its_own_lock(run):
-    message = f"in use by process {os.getpid()} .* which has started this command: waiting for it would not end"
-    with run.locked(), pytest.raises(UsageError, match=message), run.locked():
-        pass
-    with run.locked(wait=False):
-        pass
-
-
-def test_a_process_does_not_wait_for_the_lock_of_a_process_that_has_started_it(run):
-    command = [sys.executable, "-c", SECOND, str(run.path)]
-    with run.locked():
-        below_a_shell = subprocess.run(
-            ["bash", "-c", '"$@"; exit $?', "bash", *command],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert below_a_shell.returncode == 1
-    assert below_a_shell.stderr.splitlines()[-1].startswith(
-        f"snnb.core.errors.UsageError: {run.path} is in use by process {os.getpid()} on "
-    )
-    free = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert free.stdout == "has the lock\n"
 
 
 @pytest.mark.parametrize("name", [".lock", ".hashes.json"])

@@ -9,16 +9,13 @@ import yaml
 
 from snnb.core.errors import InputError
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import (
-    SEAL,
-    FileRecord,
+from snnb.rundir.external_files import (
     changed,
     external_records,
     file_record,
     list_folder,
-    load_manifest,
-    sealed,
 )
+from snnb.rundir.manifest import SEAL, FileRecord, load_manifest, sealed
 from snnb.stages.all import KINDS
 
 
@@ -237,7 +234,7 @@ def test_a_copy_with_other_times_is_the_same_folder(folder, tmp_path):
 def test_a_folder_with_its_listing_is_not_read(folder, monkeypatch):
     record = record_of(folder)
     monkeypatch.setattr(
-        "snnb.rundir.manifest.sha256_of", lambda path: pytest.fail(f"{path} was read")
+        "snnb.rundir.hashes.sha256_of", lambda path: pytest.fail(f"{path} was read")
     )
     assert changed(record) is None
     put(folder / "new", b"1")

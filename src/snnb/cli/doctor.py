@@ -61,7 +61,7 @@ class Machine(Document):
 def doctor() -> None:
     """Run `snnb doctor`."""
     from snnb.datasets.catalogue import data_directory
-    from snnb.rundir.manifest import current_environment, version_of
+    from snnb.rundir.environment import current_environment, version_of
 
     gpus: List[str] = []
     try:

@@ -25,7 +25,7 @@ from snnb.results.compare import Simulation, simulations_of
 from snnb.results.export import current_graph, refuse_files_of_runs
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import now_utc
+from snnb.rundir.environment import now_utc
 from snnb.stages.map import STAGE, MapRecord
 from snnb.stages.simulate import in_force
 from snnb.stages.stage import require_result

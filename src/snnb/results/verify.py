@@ -7,7 +7,8 @@ from snnb.core.progress import Progress, silent
 from snnb.io.files import sha256_of
 from snnb.io.text import Document
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyRecord, FileRecord, changed, is_on_this_machine
+from snnb.rundir.external_files import changed, is_on_this_machine
+from snnb.rundir.manifest import AnyRecord, FileRecord
 from snnb.stages.open_run import repair_command
 from snnb.stages.states import state_of_stages
 

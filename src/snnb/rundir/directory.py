@@ -1,8 +1,4 @@
-"""`RunDirectory`: the files of a run, their records in the manifest, its lock, and how results are replaced.
-
-One process at a time holds the lock; others wait, or raise an error that names the
-process. It is flock(2) on `RUN/.lock`, whose content describes the holder. A link there
-is not followed, since a run directory may come from somebody else.
+"""`RunDirectory`: the results of a run, their records in the manifest, and how they are replaced.
 
 A stage writes into a hidden sibling of its directory (`.incomplete-train`). When it is
 complete, the directory that it replaces is renamed aside (`.replaced-train`), the
@@ -23,15 +19,10 @@ Commands that only read a run recover nothing. A journal may be forged, so nothi
 deleted but directories whose inodes it has, and nothing is moved over another one.
 """
 
-import errno
-import fcntl
-import json
 import os
 import re
 import shutil
-import socket
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,13 +31,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from snnb.core.errors import (
-    DamagedError,
-    InputError,
-    ReadOnlyError,
-    UpstreamError,
-    UsageError,
-)
+from snnb.core.errors import DamagedError, InputError, UsageError
 from snnb.core.options import Options, changes_result
 from snnb.core.progress import Say, say_nothing
 from snnb.io.atomic import remove_partial, target_of
@@ -57,141 +42,33 @@ from snnb.io.files import (
     raise_on_full_disk,
     refuse_foreign,
     refuse_link,
-    refuse_special,
     remove,
     sync_directory,
     sync_tree,
 )
-from snnb.io.text import load_json, printable
 from snnb.rundir import journal, manifest
+from snnb.rundir.environment import (
+    current_environment,
+    now_utc,
+    peak_memory,
+    reset_peak_memory,
+)
+from snnb.rundir.hashes import HASHES, HashCache
 from snnb.rundir.journal import Journal
+from snnb.rundir.lock import LOCK, holder_of, is_locked, locked
 from snnb.rundir.manifest import (
-    HASHES,
     AnyKind,
     AnyRecord,
     FileRecord,
-    HashMemory,
     Manifest,
     Record,
     RunInfo,
     Timing,
-    current_environment,
     manifest_type,
-    now_utc,
-    peak_memory,
-    reset_peak_memory,
-)  # fmt: skip
+)
 
-LOCK = ".lock"
 INCOMPLETE, REPLACED = ".incomplete-", ".replaced-"
 Kinds = Tuple[AnyKind, ...]
-POLL_SECONDS = 0.2
-READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-def holder_of(directory: Path) -> str:
-    """Return a description of the process that holds the lock."""
-    try:
-        holder = load_json(directory / LOCK)
-        fields = [
-            printable(str(holder[name]))[:200]
-            for name in ("pid", "host", "since", "command")
-        ]
-    except (OSError, InputError, TypeError, KeyError):
-        return "another process"
-    return "process {} on {} since {} ({})".format(*fields)
-
-
-@contextmanager
-def locked(directory: Path, *, wait: bool, say: Say) -> Iterator[None]:
-    """Hold the run directory's lock.
-
-    While another process holds it, describe that process with `say` and wait, or raise
-    `UpstreamError` without `wait`. Raise `UsageError` instead of waiting for this
-    thread or for a process that has started this one.
-    """
-    refuse_special(directory / LOCK)
-    try:
-        descriptor = os.open(
-            str(directory / LOCK),
-            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
-            0o666,
-        )
-    except OSError as error:
-        if error.errno not in READ_ONLY:
-            raise
-        raise ReadOnlyError(
-            f"{directory} is read-only ({error.strerror}); copy the run and work on "
-            "the copy, or give another --run-dir",
-        ) from None
-    try:
-        if not _acquire(descriptor):
-            holder = holder_of(directory)
-            if not wait:
-                raise UpstreamError(
-                    f"{directory} is in use by {holder}; wait for it, or omit "
-                    "--no-wait",
-                )
-            if _waits_for_this(directory):
-                raise UsageError(
-                    f"{directory} is in use by {holder}, which has started this "
-                    "command: waiting for it would not end; call snnb under `if "
-                    "__name__ == '__main__':` in a script that snnb imports",
-                )
-            say(f"waiting for {directory}, in use by {holder}")
-            while not _acquire(descriptor):
-                time.sleep(POLL_SECONDS)
-        os.ftruncate(descriptor, 0)
-        process = {
-            "pid": os.getpid(),
-            "thread": threading.get_native_id(),
-            "host": socket.gethostname(),
-            "since": now_utc().isoformat(timespec="seconds"),
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        }
-        os.write(descriptor, json.dumps(process).encode())
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _waits_for_this(directory: Path) -> bool:
-    """Whether the lock is held by this thread or by a process that has started this one, directly or not."""
-    import psutil
-
-    try:
-        holder = load_json(directory / LOCK)
-        if holder["host"] != socket.gethostname():
-            return False
-        if holder["pid"] == os.getpid():
-            return bool(holder["thread"] == threading.get_native_id())
-    except (OSError, InputError, TypeError, KeyError):
-        return False
-    return holder["pid"] in [process.pid for process in psutil.Process().parents()]
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether a process holds the lock; nothing is written."""
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(str(directory / LOCK), flags)
-    except OSError:  # there is none, or it cannot be read
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _acquire(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 STAMP = r"^[0-9]{8}T[0-9]{6}Z$"  # names of the results of a stage that can have several
@@ -217,7 +94,7 @@ class RunDirectory:
         self.path = path
         self.manifest = content  # as last read or written
         self.kinds = kinds
-        self.hashes = HashMemory(path)
+        self.hashes = HashCache(path)
 
     @classmethod
     def open(cls, path: Path, kinds: Kinds) -> "RunDirectory":

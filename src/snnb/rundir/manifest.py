@@ -1,37 +1,21 @@
-"""The manifest of a run: schema of `manifest.yaml`, reading and writing it, and the contents of its records.
-
-These are the SHA-256 hashes of files and folders, and versions, device, time and memory
-of this process.
-"""
+"""The manifest of a run: the schema of `manifest.yaml`, reading and writing it."""
 
 import hashlib
-import json
-import os
-import platform
-import resource
-import stat
-import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import (
     Any,
     Dict,
     Generic,
-    Iterable,
     List,
     Literal,
-    NamedTuple,
     Optional,
     Sequence,
-    Set,
     Tuple,
     Type,
     TypeVar,
-    overload,
 )
 
 import yaml
@@ -39,7 +23,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
     create_model,
     field_validator,
@@ -48,13 +31,12 @@ from pydantic import (
 )
 from typing_extensions import Annotated, TypedDict
 
-from snnb.core.errors import DamagedError, InputError, advising
+from snnb.core.errors import InputError, advising
 from snnb.core.options import Options, changes_result, field_type
-from snnb.core.progress import Progress, silent
 from snnb.core.quantities import Key, Value, View, values
 from snnb.io.atomic import write_text_atomically
 from snnb.io.faults import faults_in_words
-from snnb.io.files import read_text_bytes, refuse_special, sha256_of
+from snnb.io.files import read_text_bytes
 from snnb.io.text import Document, parse_yaml, read_text
 from snnb.version import __version__
 
@@ -369,285 +351,3 @@ def refuse_unsealed(text: str, path: Path) -> None:
         f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line "
         f"`{SEAL}{digest}`",
     )
-
-
-HASHES = ".hashes.json"
-Stamp = Tuple[int, int, int, int]
-_REMEMBERED = TypeAdapter(Dict[str, Tuple[Stamp, str]])
-
-
-class HashMemory:
-    """Cache of SHA-256 hashes by path, so that deciding whether a stage is up to date does not read gigabytes again.
-
-    An entry is valid for the file's size, inode, mtime and ctime, the last of which no
-    program can set. A stage that runs (`read`) uses only hashes that this object has
-    computed, and a verification none.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.remembered: Dict[str, Tuple[Stamp, str]] = {}
-        path = directory / HASHES
-        if path.is_file():
-            content = read_text_bytes(path)
-            with suppress(ValueError):  # it is made again
-                self.remembered = _REMEMBERED.validate_json(content)
-        self._computed: Set[str] = set()
-
-    def sha256(self, path: str) -> Optional[str]:
-        """Return the hash of a file, given relative to the run directory; None if the file does not exist."""
-        file = self.directory / path
-        if not file.is_file():
-            return None
-        status = file.stat()
-        stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-        if path not in self.remembered or self.remembered[path][0] != stamp:
-            self.remembered[path] = (stamp, sha256_of(file))
-            self._computed.add(path)
-        return self.remembered[path][1]
-
-    def read(self, path: str) -> FileRecord:
-        """Return the record of a file of the run, hashed since the run was opened."""
-        if path not in self._computed:
-            self.remembered.pop(path, None)
-        sha256 = self.sha256(path)
-        if sha256 is None:
-            raise DamagedError(self.directory / path, "no such file")
-        return FileRecord(
-            path=path,
-            sha256=sha256,
-            size_bytes=self.remembered[path][0][0],
-        )
-
-    def matches(self, record: FileRecord) -> bool:
-        """Whether the file exists with the recorded content."""
-        file = self.directory / record.path
-        if not file.is_file() or file.stat().st_size != record.size_bytes:
-            return False
-        return self.sha256(record.path) == record.sha256
-
-    def drop_file(self) -> None:
-        """Remove the file of the cache, which `save` writes again."""
-        (self.directory / HASHES).unlink(missing_ok=True)
-
-    def save(self) -> None:
-        """Write the cache for the next process, if the directory can be written."""
-        existing = {
-            path: value
-            for path, value in self.remembered.items()
-            if (self.directory / path).is_file()
-        }
-        with suppress(OSError):
-            write_text_atomically(
-                self.directory / HASHES,
-                json.dumps(existing, sort_keys=True),
-            )
-
-
-def file_record(path: Path, sha256: Optional[str] = None) -> FileRecord:
-    """Return the record of a file outside the run; its hash is computed if it is not given."""
-    size = path.stat().st_size
-    return FileRecord(
-        path=str(path.absolute()),
-        sha256=sha256 or sha256_of(path),
-        size_bytes=size,
-        external=True,
-    )
-
-
-def external_records(
-    paths: Iterable[Path],
-    progress: Progress = silent,
-) -> List[FileRecord]:
-    """Return records of files and folders outside the run.
-
-    What a link in a folder leads to has its own record, unless it is in the folder too.
-    `progress` is called with the number of bytes hashed.
-    """
-    records: Dict[str, FileRecord] = {}
-    pending = sorted(paths, reverse=True)
-    while pending:
-        path = pending.pop()
-        if str(path.absolute()) in records:
-            continue
-        if not path.is_dir():
-            records[str(path.absolute())] = file_record(path)
-            continue
-        listing = list_folder(path)
-        records[str(path.absolute())] = FileRecord(
-            path=str(path.absolute()),
-            sha256=_content(path, listing, progress),
-            size_bytes=sum(listing.sizes.values()),
-            external=True,
-            files=len(listing.sizes),
-            listing=listing.sha256,
-        )
-        folder = path.resolve()
-        targets = set()
-        for link in sorted(listing.links):
-            refuse_special(path / link)
-            target = (path / link).resolve()
-            if target.exists() and folder not in (target, *target.parents):
-                targets.add(target)
-        pending += sorted(targets)
-    return list(records.values())
-
-
-def changed(record: FileRecord, *, read_all: bool = False) -> Optional[str]:
-    """Return how a file or folder outside the run differs from its record.
-
-    Return None if it is equal, or if it does not exist or cannot be read on this
-    machine. With `read_all`, compare the content of a folder even if its listing is the
-    recorded one, and raise `OSError` for what cannot be read.
-    """
-    path = Path(record.path)
-    try:
-        if not is_on_this_machine(record):
-            return None
-        if path.is_dir():
-            same = record.files is not None and _is_same_folder(path, record, read_all)
-        else:
-            same = (
-                path.is_file()
-                and path.stat().st_size == record.size_bytes
-                and sha256_of(path) == record.sha256
-            )
-    except OSError as error:
-        if read_all and not isinstance(error, PermissionError):
-            raise
-        return None
-    return None if same else "has changed"
-
-
-def is_on_this_machine(record: FileRecord) -> bool:
-    """Whether a file or folder outside the run exists here, and this user may read it."""
-    return os.access(record.path, os.R_OK)
-
-
-def _is_same_folder(path: Path, record: FileRecord, read_all: bool) -> bool:
-    listing = list_folder(path, record)
-    if listing is None:
-        return False
-    if listing.sha256 == record.listing and not read_all:
-        return True
-    if sum(listing.sizes.values()) != record.size_bytes:
-        return False
-    # A copy has other modification times
-    return _content(path, listing, silent) == record.sha256
-
-
-class Listing(NamedTuple):
-    """The files below a folder that are not hidden."""
-
-    sha256: str  # of names, sizes and modification times
-    # Bytes by path, which is relative and has `/`; of a link, the length of the path in
-    # it
-    sizes: Dict[str, int]
-    links: Dict[str, str]  # paths in the links
-
-
-@overload
-def list_folder(folder: Path) -> Listing: ...
-@overload
-def list_folder(folder: Path, bounds: FileRecord) -> Optional[Listing]: ...
-def list_folder(folder: Path, bounds: Optional[FileRecord] = None) -> Optional[Listing]:
-    """List the files and links below a folder; links are not followed, and other entries are ignored.
-
-    Return None as soon as there are more files or bytes than in the record `bounds`.
-    """
-    digest = hashlib.sha256()
-    sizes: Dict[str, int] = {}
-    links: Dict[str, str] = {}
-    size_bytes = 0
-    for parent, folders, names in os.walk(str(folder)):
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name not in linked
-        )
-        for name in sorted([*names, *linked]):
-            file = Path(parent, name)
-            status = file.lstat()
-            path = file.relative_to(folder).as_posix()
-            if name.startswith(".") or not (
-                stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
-            ):
-                continue
-            digest.update(
-                f"{status.st_size} {status.st_mtime_ns} ".encode()
-                + os.fsencode(path)
-                + b"\0",
-            )
-            sizes[path] = status.st_size
-            size_bytes += status.st_size
-            if stat.S_ISLNK(status.st_mode):
-                links[path] = os.readlink(str(file))
-            if bounds is not None and (
-                len(sizes) > (bounds.files or 0) or size_bytes > bounds.size_bytes
-            ):
-                return None
-    return Listing(digest.hexdigest(), sizes, links)
-
-
-def _content(folder: Path, listing: Listing, progress: Progress) -> str:
-    """Return the hash of a folder, see `FileRecord`."""
-    digest = hashlib.sha256()
-    total, done = sum(listing.sizes.values()), 0
-    for path in sorted(listing.sizes, key=lambda path: path.split("/")):
-        if path in listing.links:
-            sha256 = hashlib.sha256(os.fsencode(listing.links[path])).hexdigest()
-        else:
-            sha256 = sha256_of(folder / path)
-        digest.update(f"{sha256}  ".encode() + os.fsencode(path) + b"\n")
-        done += listing.sizes[path]
-        progress(done, total, "hashes")
-    return digest.hexdigest()
-
-
-STATUS = Path("/proc/self/status")
-CLEAR_REFS = Path("/proc/self/clear_refs")
-
-
-def version_of(*distributions: str) -> Optional[str]:
-    """Return the version of the first of `distributions` that is installed, or None."""
-    for name in distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def current_environment() -> Environment:
-    """Return the environment of this process, for the manifest."""
-    # None if this process has not imported it
-    tensorflow = sys.modules.get("tensorflow")
-    return Environment(
-        python=platform.python_version(),
-        snnb=__version__,
-        numpy=version_of("numpy") or "unknown",
-        tensorflow=version_of("tensorflow", "tensorflow-cpu"),
-        snntoolbox=version_of("snntoolbox"),
-        device="gpu"
-        if tensorflow is not None and tensorflow.config.list_physical_devices("GPU")
-        else "cpu",
-    )
-
-
-def now_utc() -> datetime:
-    """Return the present time in UTC."""
-    return datetime.now(timezone.utc)
-
-
-def reset_peak_memory() -> None:
-    """Reset `peak_memory` if the system allows it (proc(5): clear_refs 5)."""
-    with suppress(OSError):
-        CLEAR_REFS.write_text("5", encoding="ascii")
-
-
-def peak_memory() -> int:
-    """Return the largest resident memory of this process in bytes since `reset_peak_memory`."""
-    with suppress(OSError):
-        for line in STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -34,7 +34,8 @@ from snnb.io.files import sha256_of
 from snnb.io.text import read_document
 from snnb.network.quantities import NEURONS, SYNAPSES
 from snnb.rundir.directory import RunDirectory, StageOutput
-from snnb.rundir.manifest import Record, file_record
+from snnb.rundir.external_files import file_record
+from snnb.rundir.manifest import Record
 from snnb.stages import simulate
 from snnb.stages.stage import (
     Given,

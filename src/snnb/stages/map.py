@@ -32,7 +32,8 @@ from snnb.core.quantities import view
 from snnb.mapping.quantities import MappingSummary
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import STAMP, RunDirectory, StageOutput
-from snnb.rundir.manifest import Record, StageRecord, external_records
+from snnb.rundir.external_files import external_records
+from snnb.rundir.manifest import Record, StageRecord
 from snnb.stages import graph, simulate
 from snnb.stages.stage import (
     Given,

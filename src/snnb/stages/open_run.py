@@ -11,7 +11,8 @@ from snnb.core.options import command_words
 from snnb.core.progress import Say, say_nothing
 from snnb.rundir import manifest
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import AnyKind, RunInfo, now_utc
+from snnb.rundir.environment import now_utc
+from snnb.rundir.manifest import AnyKind, RunInfo
 from snnb.stages import graph as graph_stage
 from snnb.stages.all import KINDS
 from snnb.stages.graph import IMPORTED, WEIGHTS

@@ -14,7 +14,8 @@ from snnb.datasets.definition import Content, LoadedDataset, PreparedSplit
 from snnb.datasets.preparation_settings import PreparationSettings
 from snnb.model_files.kinds import is_spiking_file
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Record, external_records
+from snnb.rundir.external_files import external_records
+from snnb.rundir.manifest import Record
 from snnb.stages.model import Shape, input_shape, model_file, model_of, packaged
 from snnb.stages.stage import Given, Stage, recorded, recorded_details, resolve_params
 

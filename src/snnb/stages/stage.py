@@ -39,19 +39,9 @@ from snnb.core.quantities import Key, Value, rows
 from snnb.io.text import JsonValue, html_table
 from snnb.plots.figure_format import FIGURE_ENDINGS, FigureFormat
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import (
-    AnyKind,
-    AnyRecord,
-    D,
-    FileRecord,
-    Kind,
-    P,
-    StageRecord,
-    changed,
-    current_environment,
-    is_on_this_machine,
-    now_utc,
-)
+from snnb.rundir.environment import current_environment, now_utc
+from snnb.rundir.external_files import changed, is_on_this_machine
+from snnb.rundir.manifest import AnyKind, AnyRecord, D, FileRecord, Kind, P, StageRecord
 
 # Options by stage and name
 Given = Mapping[str, Mapping[str, object]]

@@ -43,7 +43,8 @@ from snnb.io.text import JsonValue
 from snnb.model_files.kinds import is_spiking_file
 from snnb.plots.figure_format import FIGURES_DEFAULT, Figures
 from snnb.rundir.directory import RunDirectory
-from snnb.rundir.manifest import Record, file_record, is_on_this_machine
+from snnb.rundir.external_files import file_record, is_on_this_machine
+from snnb.rundir.manifest import Record
 from snnb.simulation.settings import OF_CONVERTED, SimulationSettings
 from snnb.stages import prepare
 from snnb.stages.model import Model, model_file, model_of, packaged
