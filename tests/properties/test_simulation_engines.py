@@ -178,7 +178,7 @@ class _Builder:
             padding = "same"
         if (
             kind == "DepthwiseConv2D" and dilation > 1 and self._toolbox
-        ):  # Keras 2.3 forgets it in the output's shape
+        ):  # Keras 2.3 omits it in the output's shape
             padding = "same"
         if kind == "ZeroPadding2D":
             return self.add(kind, (window, strides))(image)

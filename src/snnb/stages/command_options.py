@@ -126,12 +126,14 @@ class CommandOptions:
         return PlannedStage(name, options, params, result, reason)
 
     def describe(self, planned_stage: PlannedStage) -> str:
-        """Return the options of a stage: `options: --samples 20`."""
-        kind = STAGES[planned_stage.name].params
+        """Return the options that count for a stage: `options: --samples 20`."""
+        stage = STAGES[planned_stage.name]
+        kind = stage.params
         given = self.given.get(planned_stage.name, {})
+        counting = {name: given[name] for name in given if stage.counts(name)}
         parts = []
-        if given:
-            parts.append(f"options: {options_in_words(kind, given)}")
+        if counting:
+            parts.append(f"options: {options_in_words(kind, counting)}")
         recorded = _without(planned_stage.options, given)
         if recorded:
             parts.append(f"recorded options: {options_in_words(kind, recorded)}")
