@@ -18,12 +18,11 @@ def verify(run_dir: ExistingRun = None) -> None:
     for problem in check.problems:
         console.say(problem)
     if check.problems:
-        count = f"{len(check.problems)} of {check.files} files"
-        fault = f"{count} differ from the manifest, first {check.problems[0]}"
         commands = "; ".join(repairs(run, check.damaged))
         raise VerificationError(
-            f"{run.path}: {fault}; restore them from a copy, or recreate them: "
-            f"{commands}"
+            f"{run.path}: {len(check.problems)} of {check.files} files differ from the "
+            f"manifest, first {check.problems[0]}; restore them from a copy, or recreate "
+            f"them: {commands}"
         )
     size = f"{check.size_bytes / 1e6:,.1f} MB"
     line = f"{run.path}: {check.files} files, {size}, all match the manifest"

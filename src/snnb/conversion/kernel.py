@@ -219,8 +219,9 @@ def compose(
         weights = weights @ second_kernel.weights.astype(np.float64)
         return replace(second_kernel, weights=weights.astype(np.float32))
     if "Dense" in kinds:
-        fault = "is a Dense layer after a convolution without activation"
-        raise NotComposableError(f"{fault}: {ADVICE}")
+        raise NotComposableError(
+            f"is a Dense layer after a convolution without activation: {ADVICE}"
+        )
     window = _compose_windows(
         first_kernel.window,
         second_kernel.window,

@@ -97,13 +97,18 @@ def _reasons(network: TrainedNetwork) -> Iterator[Reason]:
     if not any(isinstance(layer.layer, Weighted) for layer in network.layers):
         yield "model", "has no Dense layer and no convolution"
     if len(end.shape) != 1:
-        needed_axes = "the output has several axes, but one value per class is required"
-        yield end.name, f"{needed_axes}: end in Flatten or Dense"
+        yield (
+            end.name,
+            "the output has several axes, but one value per class is required: end in "
+            "Flatten or Dense",
+        )
     while end.kind in KEEP_NEURONS:
         end = layers[end.inputs[0]]
     if end.kind in REINDEXING:
-        fault = "has no neurons, so it cannot be the output"
-        yield end.label, f"{fault}: end in Dense or a convolution"
+        yield (
+            end.label,
+            "has no neurons, so it cannot be the output: end in Dense or a convolution",
+        )
     for layer in network.layers:
         if layer.kind == "Dense" and len(layers[layer.inputs[0]].shape) != 1:
             yield layer.label, "its input has several axes: insert Flatten before it"

@@ -366,11 +366,10 @@ class _Scan:
         self._add_ids("target", target, first_row)
         most_ids = FEWEST_SPARSE_IDS + SPARSE_IDS * self._edges
         if self._limit == LIMIT and self.size > most_ids:
-            fault = f"the largest of its ids is {self.size - 1:,}"
             raise DamagedError(
                 self._table.path,
-                f"{fault}, but it has only {self._edges:,} edges; number the neurons "
-                "from 0",
+                f"the largest of its ids is {self.size - 1:,}, but it has only "
+                f"{self._edges:,} edges; number the neurons from 0",
             )
         if self.size > self._is_target.size:
             self._make_room()

@@ -826,8 +826,10 @@ def _mean(call: OperatorCall) -> OnnxValue:
     axes = _read_axes(call)
     meanings = set() if value.axes == "NF" else {value.meaning(axis) for axis in axes}
     if meanings != {"H", "W"}:
-        fault = f"it averages over the axes {axes}"
-        raise NotReadError(f"{fault}; only the mean over height and width is supported")
+        raise NotReadError(
+            f"it averages over the axes {axes}; only the mean over height and width is "
+            "supported"
+        )
     layer: TrainedLayer = value.layer
     if len(layer.shape) == 3:
         layer = call.add("GlobalAveragePooling2D", [value])
@@ -841,9 +843,9 @@ def _maximum(call: OperatorCall) -> OnnxValue:
     axes = _read_axes(call)
     is_picture = value.axes != "NF"
     if not is_picture or {value.axes[axis] for axis in axes} != {"H", "W"}:
-        fault = f"it takes the maximum over the axes {axes}"
         raise NotReadError(
-            f"{fault}; only the maximum over height and width is supported"
+            f"it takes the maximum over the axes {axes}; only the maximum over height "
+            "and width is supported"
         )
     maximum = _picture_maximum(call, value)
     if call.node.get("keepdims", 1):

@@ -257,13 +257,13 @@ def load_manifest(path: Path, kinds: Tuple[AnyKind, ...]) -> Manifest:
         text = read_text(path)
         refuse_unsealed(text, path)
         data = parse_yaml(text, path)
+    if data is None:
+        raise InputError(f"{path} is not a manifest: it is empty; {ADVICE}")
     if not isinstance(data, dict):
-        fault = (
-            "is empty"
-            if data is None
-            else f"holds {type(data).__name__}, not a mapping"
+        raise InputError(
+            f"{path} is not a manifest: it holds {type(data).__name__}, not a mapping; "
+            f"{ADVICE}"
         )
-        raise InputError(f"{path} is not a manifest: it {fault}; {ADVICE}")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -342,12 +342,7 @@ def refuse_unsealed(text: str, path: Path) -> None:
     digest = hashlib.sha256((lines if seal else text).encode()).hexdigest()
     if seal and seal_text == f"{digest}\n":
         return
-    fault = (
-        "was changed after it was written"
-        if seal
-        else "has no checksum in its last line"
-    )
-    raise InputError(
-        f"{path} {fault}; {ADVICE}; if you have edited it, end it with the line "
-        f"`{SEAL}{digest}`",
-    )
+    repair = f"if you have edited it, end it with the line `{SEAL}{digest}`"
+    if not seal:
+        raise InputError(f"{path} has no checksum in its last line; {ADVICE}; {repair}")
+    raise InputError(f"{path} was changed after it was written; {ADVICE}; {repair}")
